@@ -1,0 +1,40 @@
+# Everything a stranger needs; `make demo` and `make test` set up their environment in .venv by themselves.
+PYTHON ?= python3
+BIN := .venv/bin
+DATALIST ?= datalist.json
+RECIPE ?= T1T2Translation/T1T2TranslationLib/training/recipes/t1_to_t2.toml
+OUTPUT ?= runs/t1_to_t2
+
+.PHONY: demo test test-slow lint bench train clean
+
+demo: .venv/installed
+	$(BIN)/python docs/demo.py demo
+
+test: .venv/installed
+	$(BIN)/python -m pytest
+
+test-slow: .venv/installed
+	$(BIN)/python -m pytest -m "slow or not slow"
+
+lint: .venv/linted
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: .venv/installed
+	$(BIN)/python Testing/Benchmarks/bench_translate.py
+
+train: .venv/installed
+	$(BIN)/t1t2 train $(RECIPE) $(DATALIST) -o $(OUTPUT)
+
+.venv/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	touch $@
+
+.venv/linted: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lint]"
+	touch $@
+
+clean:
+	rm -rf .venv demo build dist *.egg-info T1T2Translation/*.egg-info

@@ -1,0 +1,114 @@
+"""Which device and precision really work here: decided by running the network, not by asking for flags."""
+
+from __future__ import annotations
+
+import copy
+import time
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from .errors import DeviceFailure
+
+# bf16 on a CPU must win by this factor in a timed batch; where it is emulated it loses by more.
+_CPU_BF16_GAIN = 1.25
+_PROBE_SIZE = (2, 128, 128)  # planes, height, width
+
+
+@dataclass(frozen=True)
+class Device:
+    """Where and how the network runs. `reason` says in words why not elsewhere, empty if as asked."""
+
+    torch_device: torch.device
+    dtype: torch.dtype
+    batch_size: int
+    reason: str = ""
+
+    @property
+    def label(self) -> str:
+        """For people: "cpu" or the graphics card's name."""
+        if self.torch_device.type == "cuda":
+            return torch.cuda.get_device_name(self.torch_device)
+        return str(self.torch_device)
+
+    @property
+    def precision(self) -> str:
+        return str(self.dtype).removeprefix("torch.")
+
+    def place(self, network: nn.Module) -> nn.Module:
+        """`network` moved here, in this precision and the memory order in which its convolutions are quickest."""
+        return network.to(self.torch_device, self.dtype, memory_format=torch.channels_last)
+
+
+def choose_device(requested: str, network: nn.Module) -> Device:
+    """The `Device` for "auto", "cpu", "cuda", "cuda:n" or "mps", on which a small batch really ran through `network`.
+
+    "auto" falls back to the CPU and says why. Raises DeviceFailure if a device asked for by name does not work.
+    """
+    if requested == "cpu":
+        return _cpu(network)
+    candidates = _accelerators() if requested == "auto" else [requested]
+    reasons = []
+    for name in candidates:
+        try:
+            return _accelerator(name, network)
+        except (RuntimeError, AssertionError, ValueError) as error:  # torch's words for "no such device"
+            reasons.append(f"{name} does not work: {_first_line(error)}")
+    if requested != "auto":
+        raise DeviceFailure(f"The device '{requested}' cannot be used. {' '.join(reasons)}", "Choose 'auto' or 'cpu'.")
+    return _cpu(network, " ".join(reasons))
+
+
+def _accelerators() -> list[str]:
+    found = ["cuda"] if torch.cuda.is_available() else []
+    return found + (["mps"] if torch.backends.mps.is_available() else [])
+
+
+def _accelerator(name: str, network: nn.Module) -> Device:
+    torch_device = torch.device(name)
+    if torch_device.type not in ("cuda", "mps"):
+        raise ValueError("the devices are auto, cpu, cuda, cuda:n and mps.")
+    is_bf16 = torch_device.type == "cuda" and torch.cuda.get_device_capability(torch_device) >= (8, 0)
+    device = Device(torch_device, torch.bfloat16 if is_bf16 else torch.float32, batch_size=32)
+    if not torch.isfinite(_Trial(network, device).run()).all():
+        raise RuntimeError("a test batch gave values that are not finite.")
+    return device
+
+
+def _cpu(network: nn.Module, reason: str = "") -> Device:
+    full = Device(torch.device("cpu"), torch.float32, batch_size=8, reason=reason)
+    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+        return full
+    half = Device(torch.device("cpu"), torch.bfloat16, batch_size=8, reason=reason)
+    is_quicker = _Trial(network, full).seconds() > _CPU_BF16_GAIN * _Trial(network, half).seconds()
+    return half if is_quicker else full
+
+
+class _Trial:
+    """A small batch and a copy of the network on a device."""
+
+    def __init__(self, network: nn.Module, device: Device):
+        count, height, width = _PROBE_SIZE
+        planes = torch.rand(count, network.config.context_planes, height, width)
+        self.planes = planes.to(device.torch_device, device.dtype)
+        self.network = device.place(copy.deepcopy(network))
+
+    @torch.inference_mode()
+    def run(self) -> torch.Tensor:
+        """The output, on the CPU: bringing it there waits for the device."""
+        return self.network(self.planes).cpu()
+
+    def seconds(self) -> float:
+        """Best of three timed batches after one to warm up."""
+        self.run()
+        times = []
+        for _ in range(3):
+            start = time.perf_counter()
+            self.run()
+            times.append(time.perf_counter() - start)
+        return min(times)
+
+
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().split("\n")[0]

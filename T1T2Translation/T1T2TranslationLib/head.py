@@ -1,0 +1,125 @@
+"""Where the head is in a volume, and how bright its inside: read off a coarse copy, so that it costs milliseconds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import SimpleITK as sitk
+
+from .errors import UnsuitableVolume
+from .volume import Volume
+
+# Voxels of the coarse copy are about this large: small enough for a brain, large enough to be quick.
+_COARSE_MM = 4.0
+# The inner head lies at least this deep below the surface: under scalp and skull, or under the rim of a stripped brain.
+_INNER_DEPTH_MM = 18.0
+# Tissue is what exceeds this part of the way from air to the median of everything bright.
+_TISSUE_FRACTION = 0.2
+# White matter of a T1 is brighter than this share of the inner head.
+_LEVEL_PERCENTILE = 80.0
+
+
+@dataclass(frozen=True, eq=False)
+class Head:
+    """What is known of a head before anything is computed from it.
+
+    air, level: intensity of the background and of the bright tissue (white matter in a T1) of the inner head.
+    box: slices along (i, j, k) that hold all tissue, in voxels of the volume.
+    inner: (n,) intensities of the coarse copy's inner head, between air and tissue alike.
+    tissue_fraction: share of the volume's voxels that are tissue.
+    """
+
+    air: float
+    level: float
+    box: tuple[slice, slice, slice]
+    inner: np.ndarray
+    tissue_fraction: float
+
+
+def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
+    """Find the head in `volume`; `mask` (i, j, k), true inside the brain, replaces the search for tissue.
+
+    Raises UnsuitableVolume if nothing stands out from the background, or the mask is empty.
+    """
+    stride = tuple(int(max(1, _COARSE_MM // spacing)) for spacing in volume.spacing_mm)
+    steps = tuple(slice(None, None, step) for step in stride)
+    coarse = np.asarray(volume.array[steps], dtype=np.float32)
+    air = _air(coarse)
+    if mask is None:
+        tissue = _tissue(coarse, air, volume.name)
+    else:
+        tissue = _reduce_any(mask, stride)
+        if not tissue.any():
+            raise UnsuitableVolume(
+                f"The mask of '{volume.name}' is empty on its grid.", "Choose a mask that covers the brain."
+            )
+    inner = coarse[_inner(tissue, volume.spacing_mm * stride)]
+    level = float(np.percentile(inner, _LEVEL_PERCENTILE))
+    if not level > air:
+        raise UnsuitableVolume(
+            f"'{volume.name}' shows no head: its inside is no brighter than its background ({level:.4g}, {air:.4g}).",
+            "Choose a T1-weighted scan of a head.",
+        )
+    return Head(air, level, _box(tissue, stride, volume.shape), inner, float(tissue.mean()))
+
+
+def _air(coarse: np.ndarray) -> float:
+    """The background: the median of the volume's faces, but nothing brighter than its 10th percentile."""
+    faces = [coarse.take(index, axis) for axis in range(3) for index in (0, -1)]
+    border = np.median(np.concatenate([face.ravel() for face in faces]))
+    return float(min(border, np.percentile(coarse, 10)))
+
+
+def _tissue(coarse: np.ndarray, air: float, name: str) -> np.ndarray:
+    """The largest connected bright thing, without holes; (i, j, k) bool."""
+    top = np.percentile(coarse, 99.5)
+    if not top > air:
+        raise UnsuitableVolume(
+            f"'{name}' is empty: nearly all its voxels have the same value ({air:.4g}).",
+            "Choose a T1-weighted scan of a head.",
+        )
+    clipped = np.clip(coarse, air, top)
+    bright = clipped > _otsu_threshold(clipped)
+    threshold = air + _TISSUE_FRACTION * (np.median(coarse[bright]) - air)
+    image = sitk.GetImageFromArray((coarse > threshold).astype(np.uint8))
+    components = sitk.RelabelComponent(sitk.ConnectedComponent(image), sortByObjectSize=True)
+    closed = sitk.BinaryMorphologicalClosing(sitk.Equal(components, 1), [1, 1, 1])
+    return sitk.GetArrayViewFromImage(sitk.BinaryFillhole(closed)).astype(bool)
+
+
+def _otsu_threshold(values: np.ndarray) -> float:
+    """Otsu 1979: the threshold that separates two classes best."""
+    otsu = sitk.OtsuThresholdImageFilter()
+    otsu.Execute(sitk.GetImageFromArray(values))
+    return otsu.GetThreshold()
+
+
+def _reduce_any(mask: np.ndarray, stride: tuple[int, ...]) -> np.ndarray:
+    """True where any voxel of a block of `stride` voxels is."""
+    starts = (np.arange(0, size, step) for size, step in zip(mask.shape, stride, strict=True))
+    for axis, start in enumerate(starts):
+        mask = np.logical_or.reduceat(mask, start, axis=axis)
+    return mask
+
+
+def _inner(tissue: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+    """Tissue deeper than `_INNER_DEPTH_MM`, or its deepest quarter where a head is small; faces of the volume are no surface."""
+    image = sitk.GetImageFromArray(tissue.astype(np.uint8))
+    image.SetSpacing([float(s) for s in spacing_mm[::-1]])
+    depth = sitk.GetArrayFromImage(
+        sitk.SignedMaurerDistanceMap(image, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
+    )
+    if tissue.all():
+        return tissue
+    return tissue & (depth >= min(_INNER_DEPTH_MM, np.percentile(depth[tissue], 75)))
+
+
+def _box(tissue: np.ndarray, stride: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
+    """Bounding box of `tissue` in voxels of the full volume, one coarse voxel wider."""
+    box = []
+    for axis, (step, size) in enumerate(zip(stride, shape, strict=True)):
+        others = tuple(other for other in range(3) if other != axis)
+        occupied = np.flatnonzero(tissue.any(axis=others))
+        box.append(slice(max(0, (occupied[0] - 1) * step), min(size, (occupied[-1] + 2) * step)))
+    return tuple(box)

@@ -1,0 +1,120 @@
+"""A trained network with the configuration that gives it meaning: a MONAI bundle on disk, checked before it is used."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from .catalog import METADATA, WEIGHTS, ModelCard, bundle_file, find_model, read_metadata
+from .errors import UnsuitableModel
+from .network import TranslationNetwork
+from .preprocessing import Preprocessing
+
+INFERENCE = "configs/inference.json"
+_MOST_CONFIG_BYTES = 2**20
+# No model of this family is larger; a file beyond is not read at all.
+_MOST_WEIGHT_BYTES = 256 * 2**20
+
+
+@dataclass(frozen=True, eq=False)
+class Model:
+    """A network ready to run, its preprocessing and its card.
+
+    error_factor: multiplies the network's scale so that the predicted error is the expected absolute error.
+    """
+
+    card: ModelCard
+    network: TranslationNetwork
+    preprocessing: Preprocessing
+    error_factor: float = 1.0
+
+
+def load_model(name_or_folder: str | Path) -> Model:
+    """The model of this name or in this folder, on the CPU in float32.
+
+    Raises UnsuitableModel if it is missing, damaged, altered since its hash was written, or of another architecture.
+    No code from the files is executed: the weights are read as plain tensors.
+    """
+    card = find_model(name_or_folder)
+    block = read_metadata(card.folder)["t1t2"]
+    try:
+        arguments = json.loads(bundle_file(card.folder, INFERENCE, _MOST_CONFIG_BYTES).read_text("utf-8"))["network_def"]
+        network = TranslationNetwork(**{key: value for key, value in arguments.items() if key != "_target_"})
+        preprocessing = Preprocessing(**block["preprocessing"])
+        error_factor = float(block.get("error_factor", 1.0))
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise UnsuitableModel(
+            f"The model '{card.name}' describes a network that this version does not know ({error}).",
+            "Get a model made for this version, or update the extension.",
+        ) from error
+    state = _read_weights(card)
+    try:
+        network.load_state_dict(state)
+    except (RuntimeError, AttributeError, TypeError) as error:
+        raise UnsuitableModel(
+            f"The weights of the model '{card.name}' do not fit the network that it describes.", "Install the model again."
+        ) from error
+    return Model(card, network.eval(), preprocessing, error_factor)
+
+
+def save_model(
+    folder: Path, network: TranslationNetwork, preprocessing: Preprocessing, metadata: Mapping[str, Any]
+) -> ModelCard:
+    """Write a MONAI bundle; weights in half precision, which costs less than the bf16 they run in.
+
+    metadata: the bundle's metadata with its block "t1t2"; the weights' hash and the preprocessing are filled in here.
+    A card for people, docs/README.md, is left as it is.
+    """
+    state = {key: value.detach().cpu().half() for key, value in network.state_dict().items()}
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    weights = buffer.getvalue()
+    block = dict(metadata["t1t2"]) | {
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+        "preprocessing": preprocessing.as_arguments(),
+    }
+    for part in (METADATA, WEIGHTS):
+        (folder / part).parent.mkdir(parents=True, exist_ok=True)
+    (folder / WEIGHTS).write_bytes(weights)
+    (folder / METADATA).write_text(json.dumps(dict(metadata) | {"t1t2": block}, indent=2) + "\n", encoding="utf-8")
+    (folder / INFERENCE).write_text(json.dumps(inference_config(network), indent=2) + "\n", encoding="utf-8")
+    return find_model(folder)
+
+
+def inference_config(network: TranslationNetwork) -> dict[str, Any]:
+    """configs/inference.json: what `python -m monai.bundle run --config_file ... --input ... --output ...` does."""
+    lib = "T1T2TranslationLib"
+    return {
+        "imports": [f"$import {lib}.inference", f"$import {lib}.io", f"$import {lib}.model"],
+        "bundle_root": ".",
+        "input": "t1.nii.gz",
+        "output": "synthetic.nii.gz",
+        "device": "auto",
+        "network_def": {"_target_": f"{lib}.network.TranslationNetwork", **network.config.as_arguments()},
+        "model": f"${lib}.model.load_model(@bundle_root)",
+        "translation": f"${lib}.inference.translate({lib}.io.read_volume(@input), @model, device=@device)",
+        "run": [f"${lib}.io.write_volume(@translation.synthetic, @output)"],
+    }
+
+
+def _read_weights(card: ModelCard) -> Mapping[str, torch.Tensor]:
+    content = bundle_file(card.folder, WEIGHTS, _MOST_WEIGHT_BYTES).read_bytes()
+    if hashlib.sha256(content).hexdigest() != card.sha256:
+        raise UnsuitableModel(
+            f"The weights of the model '{card.name}' are not the file that was published (their SHA-256 differs).",
+            "Do not use it; install the model again from a source you trust.",
+        )
+    try:
+        return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+        raise UnsuitableModel(
+            f"The weights of the model '{card.name}' are not a plain table of numbers.", "Install the model again."
+        ) from error

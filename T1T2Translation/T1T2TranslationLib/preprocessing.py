@@ -1,0 +1,174 @@
+"""From a volume to the planes that the network reads, and the exact way back.
+
+```
+volume (i, j, k), any orientation and spacing
+   | axes permuted and flipped to the nearest of right, anterior, superior; never rotated
+   | cut to the head's box
+   | an in-plane axis far from the model's step is resampled to it; so is a through-plane axis that is finer
+   | (value - air) / (white matter - air)
+planes (S, A, R) float32  -->  network reads plane n with its neighbours at +-1, +-2 steps of 1 mm
+```
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .head import Head, find_head
+from .volume import Volume
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """The numbers that tie a network to images; they travel with its weights.
+
+    context_planes: neighbouring planes (odd) that the network reads at once.
+    step_mm: voxel size that the network was trained on, along every axis.
+    native_range_mm: voxels of this size are near enough to be left as they are (training varies the size as much).
+    ceiling: scaled intensities are clipped to [0, ceiling]; white matter is 1.
+    """
+
+    context_planes: int = 5
+    step_mm: float = 1.0
+    native_range_mm: tuple[float, float] = (0.7, 1.3)
+    ceiling: float = 4.0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "native_range_mm", tuple(self.native_range_mm))
+
+    def as_arguments(self) -> dict:
+        """Keyword arguments of this class, as plain JSON values."""
+        return asdict(self) | {"native_range_mm": list(self.native_range_mm)}
+
+    def prepare(self, volume: Volume, mask: np.ndarray | None = None, head: Head | None = None) -> Planes:
+        """The planes of `volume`; `mask` (i, j, k) bool blanks everything outside it. Raises UnsuitableVolume."""
+        head = head or find_head(volume, mask)
+        grid = self._grid(volume, head.box)
+        values = grid.forward(volume.array)
+        values = np.clip((values - head.air) * np.float32(1.0 / (head.level - head.air)), 0.0, self.ceiling)
+        if mask is not None:
+            values *= grid.forward(mask) > 0.5
+        return Planes(values, grid, self.context_planes, self.step_mm)
+
+    def _grid(self, volume: Volume, box: tuple[slice, slice, slice]) -> Grid:
+        order, flipped = nearest_axes(volume.affine)
+        spacing = volume.spacing_mm[list(order)]  # (R, A, S)
+        low, high = self.native_range_mm
+        is_native = (low <= spacing) & (spacing <= high)
+        is_native[2] |= spacing[2] > high  # thick slices stay: neighbours are interpolated where they are read
+        step = np.where(is_native, spacing, self.step_mm)
+        return Grid(volume.shape, order, flipped, box, tuple(spacing), tuple(step))
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A reversible walk between a volume's array (i, j, k) and planes (S, A, R).
+
+    order: which of i, j, k runs along R, A, S; flipped: whether it runs backwards.
+    box: the part of (i, j, k) that is walked; spacing_mm, step_mm: voxel sizes along R, A, S before and after.
+    """
+
+    shape: tuple[int, int, int]
+    order: tuple[int, int, int]
+    flipped: tuple[bool, bool, bool]
+    box: tuple[slice, slice, slice]
+    spacing_mm: tuple[float, float, float]
+    step_mm: tuple[float, float, float]
+
+    def forward(self, array: np.ndarray) -> np.ndarray:
+        """(i, j, k), any number type -> (S, A, R) float32."""
+        planes = np.ascontiguousarray(self._view(array), dtype=np.float32)
+        for axis, size in enumerate(planes.shape):
+            spacing, step = self.spacing_mm[2 - axis], self.step_mm[2 - axis]
+            if spacing != step:
+                planes = _along(axis, sampling_matrix(size, spacing, step), planes)
+        return planes
+
+    def backward(self, planes: np.ndarray, dtype: type = np.float32) -> np.ndarray:
+        """(S, A, R) -> (i, j, k) of `dtype`, 0 outside the box; integers are rounded."""
+        result = np.zeros(self.shape, dtype=dtype, order="F")
+        view = self._view(result)
+        for axis, size in enumerate(view.shape):
+            spacing, step = self.spacing_mm[2 - axis], self.step_mm[2 - axis]
+            if spacing != step:
+                positions = np.arange(size) * (spacing / step)
+                planes = _along(axis, interpolation_matrix(positions, planes.shape[axis]), planes)
+        view[...] = np.rint(planes) if np.issubdtype(dtype, np.integer) else planes
+        return result
+
+    def _view(self, array: np.ndarray) -> np.ndarray:
+        """The box of `array` seen as (S, A, R), without copying."""
+        view = array[self.box].transpose(self.order)
+        return view[tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)].transpose(2, 1, 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Planes:
+    """What the network reads of one volume.
+
+    values: (S, A, R) float32, white matter 1, air 0.
+    """
+
+    values: np.ndarray
+    grid: Grid
+    context_planes: int
+    step_mm: float
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def context(self, first: int, last: int) -> Tensor:
+        """Planes `first` to `last` (not included) with their neighbours, (last - first, context_planes, A, R).
+
+        Neighbours lie `step_mm` apart where slices are thicker (interpolated linearly), else one plane apart; the first and
+        last plane stand in for what lies beyond them.
+        """
+        offsets = np.arange(self.context_planes) - self.context_planes // 2
+        spacing = self.grid.step_mm[2]
+        stride = min(1.0, self.step_mm / spacing) if spacing > self.step_mm * 1.3 else 1.0
+        positions = np.clip(np.arange(first, last)[:, None] + offsets * stride, 0, len(self) - 1)
+        below = np.floor(positions).astype(np.int64)
+        weight = (positions - below).astype(np.float32)[..., None, None]
+        planes = self.values[below]
+        if weight.any():
+            planes = planes * (1 - weight) + self.values[np.minimum(below + 1, len(self) - 1)] * weight
+        return torch.from_numpy(planes)
+
+
+def nearest_axes(affine: np.ndarray) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """Which index axis runs nearest to R, A and S, and whether it runs backwards, for an index -> RAS `affine`."""
+    cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    order = [0, 0, 0]
+    remaining = np.abs(cosines)
+    for _ in range(3):
+        world, index = np.unravel_index(np.argmax(remaining), remaining.shape)
+        order[world] = int(index)
+        remaining[world, :] = remaining[:, index] = -1.0
+    flipped = tuple(bool(cosines[world, index] < 0) for world, index in enumerate(order))
+    return tuple(order), flipped
+
+
+def sampling_matrix(size: int, spacing: float, step: float) -> np.ndarray:
+    """(n, size) weights that sample `size` voxels `spacing` apart every `step`, from the first voxel's centre on.
+
+    A triangle as wide as the coarser of the two grids: linear interpolation where it refines, anti-aliased where it coarsens.
+    """
+    count = int(np.floor((size - 1) * spacing / step + 1e-6)) + 1
+    distance = np.arange(count)[:, None] * step - np.arange(size) * spacing
+    weights = np.maximum(0.0, 1.0 - np.abs(distance) / max(spacing, step))
+    return (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+
+
+def interpolation_matrix(positions: np.ndarray, size: int) -> np.ndarray:
+    """(len(positions), size) weights of linear interpolation at `positions` in voxels, clamped to the ends."""
+    distance = np.clip(positions, 0, size - 1)[:, None] - np.arange(size)
+    return np.maximum(0.0, 1.0 - np.abs(distance)).astype(np.float32)
+
+
+def _along(axis: int, matrix: np.ndarray, array: np.ndarray) -> np.ndarray:
+    """`matrix` applied along one axis of `array`."""
+    return np.moveaxis(np.tensordot(matrix, array, axes=(1, axis)), 0, axis)

@@ -1,0 +1,68 @@
+"""What a trained model says of itself: the metadata of its bundle."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import monai
+import numpy as np
+import torch
+
+from ..translation import DISCLAIMER, UNIT
+from .recipe import SEQUENCES, Recipe
+
+_SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
+
+
+def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: float) -> dict[str, Any]:
+    """configs/metadata.json of a bundle, in MONAI's schema, with our block "t1t2"; the model writer adds hash and preprocessing."""
+    source, target = SEQUENCES[recipe.source], SEQUENCES[recipe.target]
+    return {
+        "schema": _SCHEMA,
+        "version": "0.1.0",
+        "changelog": {"0.1.0": "first model"},
+        "monai_version": monai.__version__,
+        "pytorch_version": torch.__version__.split("+")[0],
+        "numpy_version": np.__version__,
+        "required_packages_version": {"SimpleITK": "2.3"},
+        "name": f"{source} to {target}",
+        "task": f"Translate a {source}-weighted MRI of the head into a synthetic {target}",
+        "description": f"A fully convolutional network that makes a synthetic {target} and its expected error from a {source}.",
+        "authors": "T1T2Translation contributors",
+        "copyright": "Copyright (c) T1T2Translation contributors",
+        "data_type": "nibabel",
+        "intended_use": DISCLAIMER,
+        "network_data_format": {
+            "inputs": {"image": _tensor(recipe.network.context_planes, "magnitude", [0, 4], f"{source}, neighbouring planes")},
+            "outputs": {"pred": _tensor(2, "image", [-7, 32], f"{target} in 1 = brain p99.5; log of its expected error")},
+        },
+        "t1t2": {
+            "source_sequence": source,
+            "target_sequence": target,
+            "unit": f"{UNIT} = 99.5th percentile of {target} over the brain",
+            "licence": "CC BY 4.0",
+            "training": {
+                "recipe": dataclasses.asdict(recipe),
+                "subjects": list(subjects),
+                "steps": steps,
+                "minutes": round(seconds / 60, 1),
+            },
+            "scores": {},
+        },
+    }
+
+
+def _tensor(channels: int, kind: str, value_range: list[float], meaning: str) -> dict[str, Any]:
+    return {
+        "type": "image",
+        "format": kind,
+        "modality": "MR",
+        "num_channels": channels,
+        "spatial_shape": ["*", "*"],
+        "dtype": "float32",
+        "value_range": value_range,
+        "is_patch_data": False,
+        "channel_def": {str(channel): meaning for channel in range(channels)},
+    }
