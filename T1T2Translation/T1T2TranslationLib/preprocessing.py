@@ -12,6 +12,7 @@ planes (S, A, R) float32  -->  network reads plane n with its neighbours at +-1,
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -19,7 +20,7 @@ import torch
 from torch import Tensor
 
 from .head import Head, find_head
-from .volume import Volume
+from .volume import Volume, nearest_axes, toward_ras
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,12 @@ class Preprocessing:
     ceiling: float = 4.0
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "native_range_mm", tuple(self.native_range_mm))
+        low, high = self.native_range_mm
+        object.__setattr__(self, "native_range_mm", (low, high))
+        if self.context_planes < 1 or self.context_planes % 2 == 0:
+            raise ValueError(f"context_planes is {self.context_planes}; an odd number is needed")
+        if not (0 < low <= self.step_mm <= high < math.inf and 0 < self.ceiling < math.inf):
+            raise ValueError(f"voxels of {self.step_mm} mm in {low} to {high} mm, or a ceiling of {self.ceiling}, make no sense")
 
     def as_arguments(self) -> dict:
         """Keyword arguments of this class, as plain JSON values."""
@@ -47,14 +53,15 @@ class Preprocessing:
     def prepare(self, volume: Volume, mask: np.ndarray | None = None, head: Head | None = None) -> Planes:
         """The planes of `volume`; `mask` (i, j, k) bool blanks everything outside it. Raises UnsuitableVolume."""
         head = head or find_head(volume, mask)
-        grid = self._grid(volume, head.box)
+        grid = self.grid(volume, head.box)
         values = grid.forward(volume.array)
         values = np.clip((values - head.air) * np.float32(1.0 / (head.level - head.air)), 0.0, self.ceiling)
         if mask is not None:
             values *= grid.forward(mask) > 0.5
         return Planes(values, grid, self.context_planes, self.step_mm)
 
-    def _grid(self, volume: Volume, box: tuple[slice, slice, slice]) -> Grid:
+    def grid(self, volume: Volume, box: tuple[slice, slice, slice]) -> Grid:
+        """The walk between `volume` and planes, over the part `box` of its voxels."""
         order, flipped = nearest_axes(volume.affine)
         spacing = volume.spacing_mm[list(order)]  # (R, A, S)
         low, high = self.native_range_mm
@@ -90,7 +97,7 @@ class Grid:
 
     def backward(self, planes: np.ndarray, dtype: type = np.float32) -> np.ndarray:
         """(S, A, R) -> (i, j, k) of `dtype`, 0 outside the box; integers are rounded."""
-        result = np.zeros(self.shape, dtype=dtype, order="F")
+        result: np.ndarray = np.zeros(self.shape, dtype=dtype, order="F")
         view = self._view(result)
         for axis, size in enumerate(view.shape):
             spacing, step = self.spacing_mm[2 - axis], self.step_mm[2 - axis]
@@ -102,8 +109,7 @@ class Grid:
 
     def _view(self, array: np.ndarray) -> np.ndarray:
         """The box of `array` seen as (S, A, R), without copying."""
-        view = array[self.box].transpose(self.order)
-        return view[tuple(slice(None, None, -1 if flip else 1) for flip in self.flipped)].transpose(2, 1, 0)
+        return toward_ras(array[self.box], self.order, self.flipped).transpose(2, 1, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,19 +143,6 @@ class Planes:
         if weight.any():
             planes = planes * (1 - weight) + self.values[np.minimum(below + 1, len(self) - 1)] * weight
         return torch.from_numpy(planes)
-
-
-def nearest_axes(affine: np.ndarray) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
-    """Which index axis runs nearest to R, A and S, and whether it runs backwards, for an index -> RAS `affine`."""
-    cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
-    order = [0, 0, 0]
-    remaining = np.abs(cosines)
-    for _ in range(3):
-        world, index = np.unravel_index(np.argmax(remaining), remaining.shape)
-        order[world] = int(index)
-        remaining[world, :] = remaining[:, index] = -1.0
-    flipped = tuple(bool(cosines[world, index] < 0) for world, index in enumerate(order))
-    return tuple(order), flipped
 
 
 def sampling_matrix(size: int, spacing: float, step: float) -> np.ndarray:

@@ -16,9 +16,9 @@ def deform(stack: Tensor, size: int, ranges: Augmentation, generator: torch.Gene
     height, width = stack.shape[-2:]
     angle = float(_uniform((), ranges.rotation_degrees, generator)) * math.pi / 180
     zoom = math.exp(_uniform((), math.log1p(ranges.zoom), generator))
-    flip = -1.0 if torch.rand((), generator=generator) < 0.5 else 1.0
+    flip = -1.0 if torch.rand((), generator=generator) < ranges.flip else 1.0
     cosine, sine = math.cos(angle) / zoom, math.sin(angle) / zoom
-    right, down = _uniform((2,), 0.1, generator).tolist()
+    right, down = _uniform((2,), ranges.shift, generator).tolist()
     patch_width, patch_height = size / width, size / height  # the patch, in half widths of the plane
     matrix = torch.tensor(
         [

@@ -10,6 +10,7 @@ import monai
 import numpy as np
 import torch
 
+from ..preprocessing import Preprocessing
 from ..translation import DISCLAIMER, UNIT
 from .recipe import SEQUENCES, Recipe
 
@@ -35,8 +36,8 @@ def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: fl
         "data_type": "nibabel",
         "intended_use": DISCLAIMER,
         "network_data_format": {
-            "inputs": {"image": _tensor(recipe.network.context_planes, "magnitude", [0, 4], f"{source}, neighbouring planes")},
-            "outputs": {"pred": _tensor(2, "image", [-7, 32], f"{target} in 1 = brain p99.5; log of its expected error")},
+            "inputs": {"image": _tensor("magnitude", [0, Preprocessing.ceiling], _planes(recipe.network.context_planes, source))},
+            "outputs": {"pred": _tensor("image", [-7, 32], [f"{target}, 1 = brain p99.5", "logarithm of its expected error"])},
         },
         "t1t2": {
             "source_sequence": source,
@@ -54,15 +55,20 @@ def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: fl
     }
 
 
-def _tensor(channels: int, kind: str, value_range: list[float], meaning: str) -> dict[str, Any]:
+def _planes(count: int, source: str) -> list[str]:
+    """What each input channel holds."""
+    return [f"{source}, plane {offset:+d}" for offset in range(-(count // 2), count // 2 + 1)]
+
+
+def _tensor(kind: str, value_range: list[float], channels: list[str]) -> dict[str, Any]:
     return {
         "type": "image",
         "format": kind,
         "modality": "MR",
-        "num_channels": channels,
+        "num_channels": len(channels),
         "spatial_shape": ["*", "*"],
         "dtype": "float32",
         "value_range": value_range,
         "is_patch_data": False,
-        "channel_def": {str(channel): meaning for channel in range(channels)},
+        "channel_def": {str(channel): meaning for channel, meaning in enumerate(channels)},
     }

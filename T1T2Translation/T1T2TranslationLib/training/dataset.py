@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import SimpleITK as sitk
 import torch
 from torch import Tensor
 
@@ -23,6 +24,7 @@ from ..resampling import resample_onto
 from ..volume import Volume
 from .augmentation import deform, vary_contrast
 from .recipe import Recipe
+from .synthesis import LabelPlanes, add_lesion, label_planes, paint
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +69,12 @@ def _subject(entry: dict[str, Any], folder: Path) -> Subject:
     return Subject(str(entry["id"]), images, entry.get("fold"))
 
 
+def read_label_maps(path: Path, preprocessing: Preprocessing) -> list[LabelPlanes]:
+    """The label maps that a data list names under "labels", for painting; none is fine."""
+    entries = json.loads(path.read_text(encoding="utf-8")).get("labels", [])
+    return [label_planes(read_volume(path.parent / entry["path"]), preprocessing) for entry in entries]
+
+
 def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Preprocessing) -> list[Pair]:
     """Every subject that has both sequences, prepared; those that cannot be used are logged with the reason.
 
@@ -80,7 +88,7 @@ def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Prepr
             continue
         try:
             pairs += _pairs_of(subject, recipe, preprocessing)
-        except T1T2Error as error:
+        except (T1T2Error, ValueError) as error:  # ValueError: the target is dark all over the brain
             log.warning("%s left out: %s", subject.id, error)
     if not pairs:
         raise UnsuitableTrainingData("No subject of the data list can be trained on.", "See the reasons above.")
@@ -90,12 +98,12 @@ def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Prepr
 def _pairs_of(subject: Subject, recipe: Recipe, preprocessing: Preprocessing) -> list[Pair]:
     volume = read_volume(subject.images[recipe.source])
     target = _aligned(read_volume(subject.images[recipe.target]), volume)
-    mask = read_volume(subject.images["brain"]) if "brain" in subject.images else None
+    mask = _labels(read_volume(subject.images["brain"]), volume) if "brain" in subject.images else None
     brain = brain_mask(volume, mask)
     unit = to_unit(target.array, brain)
     weight = np.where(brain, 1.0, recipe.background_weight)
     if "seg" in subject.images:
-        segmentation = read_volume(subject.images["seg"]).array
+        segmentation = _labels(read_volume(subject.images["seg"]), volume).array
         found = regions(brain, unit, volume.array, volume.spacing_mm, segmentation)
         weight[found.get("tumour", np.zeros_like(brain))] = recipe.tumour_weight
     pairs = [_pair(subject.id, preprocessing.prepare(volume), unit, weight, brain)]
@@ -112,6 +120,11 @@ def _aligned(image: Volume, grid: Volume) -> Volume:
     return resample_onto(image, grid, register(image, grid))
 
 
+def _labels(labels: Volume, grid: Volume) -> Volume:
+    """A label map on the grid of `grid`, by nearest neighbour where its own differs."""
+    return labels if labels.has_grid_of(grid) else resample_onto(labels, grid, interpolator=sitk.sitkNearestNeighbor)
+
+
 def _pair(name: str, planes: Planes, target: np.ndarray, weight: np.ndarray, brain: np.ndarray) -> Pair:
     areas = (planes.grid.forward(brain) > 0.5).sum(axis=(1, 2))
     chances = np.sqrt(areas) * (areas > 0.02 * areas.max())
@@ -125,10 +138,11 @@ def _pair(name: str, planes: Planes, target: np.ndarray, weight: np.ndarray, bra
 
 
 class Sampler:
-    """Draws batches: each sample from a random subject, subjects alike."""
+    """Draws batches: each sample from a random subject, subjects alike, or painted from a random label map."""
 
-    def __init__(self, pairs: Sequence[Pair], recipe: Recipe, seed: int):
+    def __init__(self, pairs: Sequence[Pair], recipe: Recipe, seed: int, label_maps: Sequence[LabelPlanes] = ()):
         self.pairs = pairs
+        self.label_maps = label_maps
         self.recipe = recipe
         self.random = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
@@ -141,11 +155,25 @@ class Sampler:
         return vary_contrast(planes, self.recipe.augmentation, self.generator), target, weight
 
     def _sample(self) -> Tensor:
-        pair = self.pairs[self.random.integers(len(self.pairs))]
+        ranges = self.recipe.augmentation
+        stack = self._painted() if self.label_maps and self.random.random() < self.recipe.painted_share else self._real()
+        if self.random.random() < ranges.lesions:
+            stack = add_lesion(stack, self.random)
+        return deform(stack[None], self.recipe.patch, ranges, self.generator)
+
+    def _real(self) -> Tensor:
+        pair = self.pairs[int(self.random.integers(len(self.pairs)))]
         index = int(self.random.choice(len(pair.planes), p=pair.chances))
         rows = [pair.planes.context(index, index + 1)[0]]
         rows += [torch.from_numpy(image[index, None].astype(np.float32)) for image in (pair.target, pair.weight)]
-        return deform(torch.cat(rows)[None], self.recipe.patch, self.recipe.augmentation, self.generator)
+        return torch.cat(rows)
+
+    def _painted(self) -> Tensor:
+        chosen = self.label_maps[int(self.random.integers(len(self.label_maps)))]
+        index = int(self.random.choice(len(chosen.labels), p=chosen.chances))
+        half = self.pairs[0].planes.context_planes // 2
+        neighbours = np.clip(np.arange(index - half, index + half + 1), 0, len(chosen.labels) - 1)
+        return paint(chosen.labels[neighbours], self.recipe.background_weight, self.random)
 
     def state(self) -> dict[str, Any]:
         """What `restore` needs to go on with the same draws."""

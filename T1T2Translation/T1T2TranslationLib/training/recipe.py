@@ -30,6 +30,8 @@ class LossWeights:
 class Augmentation:
     """Ranges of what is varied; unseen scanners, not training time, are the bottleneck."""
 
+    flip: float = 0.5  # share of samples mirrored left to right
+    shift: float = 0.1  # of the plane's half width and height
     rotation_degrees: float = 20.0
     zoom: float = 0.2  # voxels of 0.7 to 1.3 mm enter the network as they are
     deformation: float = 0.04  # of the plane's half width, smooth
@@ -38,6 +40,7 @@ class Augmentation:
     bias_field: float = 0.3
     noise: float = 0.05  # white matter = 1
     blur_sigma: float = 1.0  # voxels
+    lesions: float = 0.3  # share of samples that get a painted lesion, dark in T1 and bright in T2
     thick_slices: float = 0.4  # share of samples whose neighbouring planes tell less than their own
 
 
@@ -61,6 +64,7 @@ class Recipe:
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.01
     average_decay: float = 0.999  # of the weights' exponential moving average, which is what is kept
+    painted_share: float = 0.25  # of the samples are painted from label maps, where the data list names some
     tumour_weight: float = 3.0
     background_weight: float = 0.2  # of what lies outside the brain in a whole head, and of air
     checkpoint_minutes: float = 2.0

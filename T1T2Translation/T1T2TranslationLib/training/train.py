@@ -17,13 +17,14 @@ import torch
 from torch import nn
 
 from ..errors import UnsuitableTrainingData
-from ..model import save_model
+from ..model import UNREADABLE, save_model
 from ..network import TranslationNetwork
 from ..preprocessing import Preprocessing
 from .card import metadata_of
-from .dataset import Sampler, Subject, load_pairs, read_datalist
+from .dataset import Sampler, Subject, load_pairs, read_datalist, read_label_maps
 from .losses import combined_loss
 from .recipe import Recipe, read_recipe
+from .synthesis import LabelPlanes
 
 log = logging.getLogger(__name__)
 
@@ -47,26 +48,33 @@ def main(arguments: Sequence[str]) -> int:
         recipe = dataclasses.replace(recipe, minutes=options.minutes)
     subjects = read_datalist(options.datalist)
     kept = [subject for subject in subjects if options.fold is None or subject.fold != options.fold]
-    train(recipe, kept, options.output, resume=options.resume)
+    label_maps = read_label_maps(options.datalist, _preprocessing(recipe)) if recipe.painted_share else []
+    train(recipe, kept, options.output, label_maps, resume=options.resume)
     return 0
 
 
-def train(recipe: Recipe, subjects: Sequence[Subject], folder: Path, resume: bool = False) -> None:
-    """Train on `subjects` until the recipe's time is over, then write the bundle `folder`.
+def train(
+    recipe: Recipe, subjects: Sequence[Subject], folder: Path, label_maps: Sequence[LabelPlanes] = (), resume: bool = False
+) -> None:
+    """Train on `subjects` and `label_maps` until the recipe's time is over, then write the bundle `folder`.
 
     Raises UnsuitableTrainingData if no subject can be used or the loss stops being a number.
     """
-    preprocessing = Preprocessing(context_planes=recipe.network.context_planes)
+    preprocessing = _preprocessing(recipe)
     pairs = load_pairs(subjects, recipe, preprocessing)
-    run = Run(recipe, Sampler(pairs, recipe, recipe.seed), folder / "checkpoint.pt")
+    run = Run(recipe, Sampler(pairs, recipe, recipe.seed, label_maps), folder / "checkpoint.pt")
     if resume:
         run.resume()
-    log.info("%d pairs, %.1f minutes to go", len(pairs), recipe.minutes - run.seconds / 60)
+    log.info("%d pairs and %d label maps, %.1f minutes to go", len(pairs), len(label_maps), recipe.minutes - run.seconds / 60)
     run.finish()
     names = [pair.id for pair in pairs]
     metadata = metadata_of(recipe, names, run.steps, run.seconds)
     save_model(folder, run.average, preprocessing, metadata)
     run.checkpoint.unlink(missing_ok=True)
+
+
+def _preprocessing(recipe: Recipe) -> Preprocessing:
+    return Preprocessing(context_planes=recipe.network.context_planes)
 
 
 class Run:
@@ -77,7 +85,8 @@ class Run:
         self.recipe = recipe
         self.sampler = sampler
         self.checkpoint = checkpoint
-        self.network = TranslationNetwork(**recipe.network.as_arguments()).to(memory_format=torch.channels_last)
+        self.network = TranslationNetwork(**recipe.network.as_arguments())
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stubs
         self.average = copy.deepcopy(self.network).eval()
         self.optimiser = torch.optim.AdamW(
             self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
@@ -144,15 +153,20 @@ class Run:
         os.replace(partial, self.checkpoint)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
+        """Go on from the checkpoint, if there is one. Raises UnsuitableTrainingData if it does not fit."""
         if not self.checkpoint.exists():
             return
-        state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
-        self.network.load_state_dict(state["network"])
-        self.average.load_state_dict(state["average"])
-        self.optimiser.load_state_dict(state["optimiser"])
-        self.sampler.restore(state["sampler"])
-        self.steps, self.seconds = state["steps"], state["seconds"]
+        try:
+            state: dict[str, Any] = torch.load(self.checkpoint, weights_only=True)
+            self.network.load_state_dict(state["network"])
+            self.average.load_state_dict(state["average"])
+            self.optimiser.load_state_dict(state["optimiser"])
+            self.sampler.restore(state["sampler"])
+            self.steps, self.seconds = state["steps"], state["seconds"]
+        except UNREADABLE as error:
+            raise UnsuitableTrainingData(
+                f"The checkpoint '{self.checkpoint}' is damaged or belongs to another recipe.", "Remove it, or use its recipe."
+            ) from error
 
 
 def _cosine(share: float) -> float:

@@ -1,0 +1,122 @@
+"""Pairs of sequences painted from label maps with random contrast (Billot et al. 2023, "SynthSeg"; Iglesias et al. 2021, "SynthSR").
+
+Intensities are drawn per tissue around what T1 and T2 of routine scanners show: T1 with white matter 1, T2 with brain p99.5 1.
+Labels are FreeSurfer's; 500 and above lie outside the brain.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..preprocessing import Preprocessing
+from ..volume import Volume
+
+FIRST_EXTRACEREBRAL_LABEL = 500
+_LARGEST_LABEL = 600
+# Tissue -> labels, range of T1 (white matter 1), range of T2 (brain p99.5 1; white and grey relative to white matter's draw).
+_WHITE = (2, 7, 16, 28, 41, 46, 60, 77, 85)
+_CORTEX = (3, 8, 17, 18, 42, 47, 53, 54)
+_DEEP_GREY = (10, 11, 12, 13, 26, 49, 50, 51, 52, 58, 136, 137, 163, 164)
+_FLUID = (4, 5, 14, 15, 24, 43, 44, 72)
+_STRIPPED_SHARE = 0.6  # of the samples: most files for research are
+_LESION_SIZE = (0.08, 0.35)  # radius in half widths of the patch
+
+
+@dataclass(frozen=True, eq=False)
+class LabelPlanes:
+    """A label map as planes (S, A, R) int16, and the probability of drawing each plane."""
+
+    labels: np.ndarray
+    chances: np.ndarray
+
+
+def label_planes(volume: Volume, preprocessing: Preprocessing) -> LabelPlanes:
+    """The label map on the grid that the network would read an image of the same head on."""
+    everything = tuple(slice(0, size) for size in volume.shape)
+    labels = np.rint(preprocessing.grid(volume, everything).forward(volume.array)).astype(np.int16)
+    areas = ((labels > 0) & (labels < FIRST_EXTRACEREBRAL_LABEL)).sum(axis=(1, 2))
+    return LabelPlanes(labels, areas / areas.sum())
+
+
+def paint(labels: np.ndarray, background_weight: float, random: np.random.Generator) -> Tensor:
+    """Labels of neighbouring planes (C, H, W) -> (C + 2, H, W): T1 planes, T2 of the middle one, its weight."""
+    if random.random() < _STRIPPED_SHARE:
+        labels = np.where(labels < FIRST_EXTRACEREBRAL_LABEL, labels, 0)
+    t1, t2 = _contrast(random)
+    middle = labels[len(labels) // 2]
+    images = np.concatenate([t1[labels], t2[middle][None]]).astype(np.float32)
+    images = _soften(torch.from_numpy(images), random)
+    brain = (middle > 0) & (middle < FIRST_EXTRACEREBRAL_LABEL)
+    weight = np.where(brain, 1.0, background_weight).astype(np.float32)
+    return torch.cat([images, torch.from_numpy(weight)[None]])
+
+
+def _contrast(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Intensity of every label in T1 and in T2, each (601,)."""
+    t1, t2 = np.zeros(_LARGEST_LABEL + 1), np.zeros(_LARGEST_LABEL + 1)
+    outside = np.arange(FIRST_EXTRACEREBRAL_LABEL, _LARGEST_LABEL + 1)
+    t1[outside], t2[outside] = random.uniform(0.0, 1.5, outside.size), random.uniform(0.0, 0.7, outside.size)
+    vessels = np.arange(1, FIRST_EXTRACEREBRAL_LABEL)
+    t1[vessels], t2[vessels] = random.uniform(0.4, 1.2), random.uniform(0.0, 0.4)
+    white = random.uniform(0.2, 0.32)
+    for tissue, (low, high), (darkest, brightest) in (
+        (_WHITE, (0.95, 1.05), (white, white)),
+        (_CORTEX, (0.6, 0.85), (1.2 * white, 1.5 * white)),
+        (_DEEP_GREY, (0.75, 0.95), (0.95 * white, 1.3 * white)),
+        (_FLUID, (0.1, 0.4), (0.7, 1.0)),
+    ):
+        base_t1, base_t2 = random.uniform(low, high), random.uniform(darkest, brightest)
+        t1[list(tissue)] = base_t1 * random.uniform(0.96, 1.04, len(tissue))
+        t2[list(tissue)] = base_t2 * random.uniform(0.94, 1.06, len(tissue))
+    return t1, t2
+
+
+def _soften(images: Tensor, random: np.random.Generator) -> Tensor:
+    """Texture within tissues and partial volume between them; (C, H, W)."""
+    generator = torch.Generator().manual_seed(int(random.integers(2**31)))
+    coarse = torch.randn(1, len(images), 24, 24, generator=generator) * random.uniform(0.01, 0.06)
+    texture = functional.interpolate(coarse, size=images.shape[-2:], mode="bicubic")[0]
+    images = images * torch.exp(texture)
+    kernel = torch.tensor([0.25, 0.5, 0.25]) if random.random() < 0.5 else torch.tensor([0.1, 0.8, 0.1])
+    images = functional.conv2d(images[:, None], kernel.reshape(1, 1, 3, 1), padding=(1, 0))
+    return functional.conv2d(images, kernel.reshape(1, 1, 1, 3), padding=(0, 1))[:, 0]
+
+
+def add_lesion(stack: Tensor, random: np.random.Generator) -> Tensor:
+    """Paint a smooth lesion over T1 planes and T2 of one sample; (C + 2, H, W), last the weight; returns a new stack.
+
+    Between white matter and fluid a lesion's T1 falls as its T2 rises, with its own slope; a core may differ from its rim.
+    """
+    height, width = stack.shape[-2:]
+    brain = (stack[-1] >= 1) & (stack[len(stack[:-2]) // 2] > 0.5)
+    places = torch.nonzero(brain)
+    if len(places) == 0:
+        return stack
+    centre = places[int(random.integers(len(places)))]
+    blob = _blob(height, width, centre, random)
+    inside = blob * (stack[-1] >= 1)
+    for share in (inside, inside.square() * (random.random() < 0.5)):
+        fluid = random.uniform(0.2, 1.0)
+        t1 = 1 - fluid * random.uniform(0.4, 0.75)
+        t2 = 0.28 + fluid * random.uniform(0.4, 0.7)
+        opacity = random.uniform(0.5, 1.0) * share
+        stack = torch.cat(
+            [stack[:-2] + opacity * (t1 - stack[:-2]), (stack[-2] + opacity * (t2 - stack[-2]))[None], stack[-1:]]
+        )
+    return stack
+
+
+def _blob(height: int, width: int, centre: Tensor, random: np.random.Generator) -> Tensor:
+    """A soft, irregular disc around `centre`, (H, W) in [0, 1]."""
+    radius = random.uniform(*_LESION_SIZE) * min(height, width) / 2
+    rows = torch.arange(height)[:, None] - centre[0]
+    columns = torch.arange(width)[None] - centre[1]
+    coarse = torch.from_numpy(random.normal(0, 0.35, (1, 1, 8, 8)).astype(np.float32))
+    ragged = functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)[0, 0]
+    distance = torch.sqrt(rows.square() + columns.square()) / radius + ragged
+    return torch.sigmoid((1 - distance) * random.uniform(4, 14))
