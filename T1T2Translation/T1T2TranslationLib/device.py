@@ -7,9 +7,9 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from .errors import DeviceFailure
+from .network import TranslationNetwork
 
 # bf16 on a CPU must win by this factor in a timed batch; where it is emulated it loses by more.
 _CPU_BF16_GAIN = 1.25
@@ -36,12 +36,13 @@ class Device:
     def precision(self) -> str:
         return str(self.dtype).removeprefix("torch.")
 
-    def place(self, network: nn.Module) -> nn.Module:
+    def place(self, network: TranslationNetwork) -> TranslationNetwork:
         """`network` moved here, in this precision and the memory order in which its convolutions are quickest."""
-        return network.to(self.torch_device, self.dtype, memory_format=torch.channels_last)
+        network.to(self.torch_device, self.dtype)
+        return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stubs
 
 
-def choose_device(requested: str, network: nn.Module) -> Device:
+def choose_device(requested: str, network: TranslationNetwork) -> Device:
     """The `Device` for "auto", "cpu", "cuda", "cuda:n" or "mps", on which a small batch really ran through `network`.
 
     "auto" falls back to the CPU and says why. Raises DeviceFailure if a device asked for by name does not work.
@@ -54,9 +55,9 @@ def choose_device(requested: str, network: nn.Module) -> Device:
         try:
             return _accelerator(name, network)
         except (RuntimeError, AssertionError, ValueError) as error:  # torch's words for "no such device"
-            reasons.append(f"{name} does not work: {_first_line(error)}")
+            reasons.append(f"'{name}' does not work ({_first_line(error)}).")
     if requested != "auto":
-        raise DeviceFailure(f"The device '{requested}' cannot be used. {' '.join(reasons)}", "Choose 'auto' or 'cpu'.")
+        raise DeviceFailure(" ".join(reasons), "Choose 'auto' or 'cpu'.")
     return _cpu(network, " ".join(reasons))
 
 
@@ -65,20 +66,21 @@ def _accelerators() -> list[str]:
     return found + (["mps"] if torch.backends.mps.is_available() else [])
 
 
-def _accelerator(name: str, network: nn.Module) -> Device:
+def _accelerator(name: str, network: TranslationNetwork) -> Device:
+    if name.partition(":")[0] not in ("cuda", "mps"):
+        raise ValueError("the devices are auto, cpu, cuda, cuda:n and mps")
     torch_device = torch.device(name)
-    if torch_device.type not in ("cuda", "mps"):
-        raise ValueError("the devices are auto, cpu, cuda, cuda:n and mps.")
     is_bf16 = torch_device.type == "cuda" and torch.cuda.get_device_capability(torch_device) >= (8, 0)
     device = Device(torch_device, torch.bfloat16 if is_bf16 else torch.float32, batch_size=32)
     if not torch.isfinite(_Trial(network, device).run()).all():
-        raise RuntimeError("a test batch gave values that are not finite.")
+        raise RuntimeError("a test batch gave values that are not finite")
     return device
 
 
-def _cpu(network: nn.Module, reason: str = "") -> Device:
+def _cpu(network: TranslationNetwork, reason: str = "") -> Device:
     full = Device(torch.device("cpu"), torch.float32, batch_size=8, reason=reason)
-    if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+    has_bf16 = torch.backends.mkldnn.is_available() and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    if not has_bf16:
         return full
     half = Device(torch.device("cpu"), torch.bfloat16, batch_size=8, reason=reason)
     is_quicker = _Trial(network, full).seconds() > _CPU_BF16_GAIN * _Trial(network, half).seconds()
@@ -88,7 +90,7 @@ def _cpu(network: nn.Module, reason: str = "") -> Device:
 class _Trial:
     """A small batch and a copy of the network on a device."""
 
-    def __init__(self, network: nn.Module, device: Device):
+    def __init__(self, network: TranslationNetwork, device: Device):
         count, height, width = _PROBE_SIZE
         planes = torch.rand(count, network.config.context_planes, height, width)
         self.planes = planes.to(device.torch_device, device.dtype)

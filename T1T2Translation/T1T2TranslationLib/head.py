@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
 
 from .errors import UnsuitableVolume
-from .volume import Volume
+from .volume import Volume, nearest_axes, toward_ras
 
 # Voxels of the coarse copy are about this large: small enough for a brain, large enough to be quick.
 _COARSE_MM = 4.0
@@ -18,6 +19,10 @@ _INNER_DEPTH_MM = 18.0
 _TISSUE_FRACTION = 0.2
 # White matter of a T1 is brighter than this share of the inner head.
 _LEVEL_PERCENTILE = 80.0
+# No head with neck and shoulders is longer; more is a wrong voxel size, and would fill any memory at the network's 1 mm.
+_LARGEST_MM = 1000.0
+
+Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,42 +31,54 @@ class Head:
 
     air, level: intensity of the background and of the bright tissue (white matter in a T1) of the inner head.
     box: slices along (i, j, k) that hold all tissue, in voxels of the volume.
+    size_mm: (3,) lengths of the box along i, j, k.
     inner: (n,) intensities of the coarse copy's inner head, between air and tissue alike.
     tissue_fraction: share of the volume's voxels that are tissue.
     """
 
     air: float
     level: float
-    box: tuple[slice, slice, slice]
+    box: Box
+    size_mm: np.ndarray
     inner: np.ndarray
     tissue_fraction: float
 
 
 def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
-    """Find the head in `volume`; `mask` (i, j, k), true inside the brain, replaces the search for tissue.
+    """Find the head in `volume`; `mask` (i, j, k), true inside the brain, narrows the search.
 
-    Raises UnsuitableVolume if nothing stands out from the background, or the mask is empty.
+    Everything is read along R, A and S: how a file happens to store the axes changes nothing.
+    Raises UnsuitableVolume if nothing stands out from the background, the mask is empty or the head impossibly large.
     """
-    stride = tuple(int(max(1, _COARSE_MM // spacing)) for spacing in volume.spacing_mm)
+    order, flipped = nearest_axes(volume.affine)
+    spacing_mm = volume.spacing_mm[list(order)]
+    stride = tuple(int(max(1, _COARSE_MM // spacing)) for spacing in spacing_mm)
     steps = tuple(slice(None, None, step) for step in stride)
-    coarse = np.asarray(volume.array[steps], dtype=np.float32)
+    coarse = np.ascontiguousarray(toward_ras(volume.array, order, flipped)[steps], dtype=np.float32)  # (R, A, S)
     air = _air(coarse)
-    if mask is None:
-        tissue = _tissue(coarse, air, volume.name)
-    else:
-        tissue = _reduce_any(mask, stride)
-        if not tissue.any():
+    tissue = inside = _tissue(coarse, air, volume.name)
+    if mask is not None:
+        inside = _reduce_any(toward_ras(mask, order, flipped), stride)
+        if not inside.any():
             raise UnsuitableVolume(
                 f"The mask of '{volume.name}' is empty on its grid.", "Choose a mask that covers the brain."
             )
-    inner = coarse[_inner(tissue, volume.spacing_mm * stride)]
+        tissue = tissue & inside if (tissue & inside).any() else inside  # a wide mask holds air, which is not the inner head
+    inner = coarse[_inner(tissue, spacing_mm * stride)]
     level = float(np.percentile(inner, _LEVEL_PERCENTILE))
     if not level > air:
         raise UnsuitableVolume(
             f"'{volume.name}' shows no head: its inside is no brighter than its background ({level:.4g}, {air:.4g}).",
             "Choose a T1-weighted scan of a head.",
         )
-    return Head(air, level, _box(tissue, stride, volume.shape), inner, float(tissue.mean()))
+    box = _stored(_box(inside, stride, [volume.shape[axis] for axis in order]), volume.shape, order, flipped)
+    size_mm = np.array([part.stop - part.start for part in box]) * volume.spacing_mm
+    if size_mm.max() > _LARGEST_MM:
+        raise UnsuitableVolume(
+            f"The head in '{volume.name}' is {size_mm.max():.0f} mm long; at most {_LARGEST_MM:.0f} mm can be true.",
+            "Correct its voxel size first.",
+        )
+    return Head(air, level, box, size_mm, inner, float(tissue.mean()))
 
 
 def _air(coarse: np.ndarray) -> float:
@@ -85,7 +102,7 @@ def _tissue(coarse: np.ndarray, air: float, name: str) -> np.ndarray:
     image = sitk.GetImageFromArray((coarse > threshold).astype(np.uint8))
     components = sitk.RelabelComponent(sitk.ConnectedComponent(image), sortByObjectSize=True)
     closed = sitk.BinaryMorphologicalClosing(sitk.Equal(components, 1), [1, 1, 1])
-    return sitk.GetArrayViewFromImage(sitk.BinaryFillhole(closed)).astype(bool)
+    return sitk.GetArrayFromImage(sitk.BinaryFillhole(closed)).astype(bool)
 
 
 def _otsu_threshold(values: np.ndarray) -> float:
@@ -105,21 +122,30 @@ def _reduce_any(mask: np.ndarray, stride: tuple[int, ...]) -> np.ndarray:
 
 def _inner(tissue: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
     """Tissue deeper than `_INNER_DEPTH_MM`, or its deepest quarter where a head is small; faces of the volume are no surface."""
+    if tissue.all():
+        return tissue
     image = sitk.GetImageFromArray(tissue.astype(np.uint8))
     image.SetSpacing([float(s) for s in spacing_mm[::-1]])
     depth = sitk.GetArrayFromImage(
         sitk.SignedMaurerDistanceMap(image, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
     )
-    if tissue.all():
-        return tissue
     return tissue & (depth >= min(_INNER_DEPTH_MM, np.percentile(depth[tissue], 75)))
 
 
-def _box(tissue: np.ndarray, stride: tuple[int, ...], shape: tuple[int, ...]) -> tuple[slice, slice, slice]:
-    """Bounding box of `tissue` in voxels of the full volume, one coarse voxel wider."""
+def _box(tissue: np.ndarray, stride: Sequence[int], shape: Sequence[int]) -> list[slice]:
+    """Bounding box of `tissue` along R, A and S in voxels of the full volume, one coarse voxel wider."""
     box = []
     for axis, (step, size) in enumerate(zip(stride, shape, strict=True)):
         others = tuple(other for other in range(3) if other != axis)
         occupied = np.flatnonzero(tissue.any(axis=others))
-        box.append(slice(max(0, (occupied[0] - 1) * step), min(size, (occupied[-1] + 2) * step)))
-    return tuple(box)
+        box.append(slice(max(0, int(occupied[0] - 1) * step), min(size, int(occupied[-1] + 2) * step)))
+    return box
+
+
+def _stored(box: list[slice], shape: tuple[int, int, int], order: Sequence[int], flipped: Sequence[bool]) -> Box:
+    """A box along R, A and S as slices along i, j and k."""
+    stored = list(box)
+    for part, index, flip in zip(box, order, flipped, strict=True):
+        stored[index] = slice(shape[index] - part.stop, shape[index] - part.start) if flip else part
+    i, j, k = stored
+    return i, j, k

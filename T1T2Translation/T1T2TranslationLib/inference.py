@@ -103,11 +103,11 @@ def predict(model: Model, planes: Planes, device: str = "auto", progress: Progre
     while True:
         try:
             value, scale = _run(model, planes, chosen, progress)
-        except torch.OutOfMemoryError:
-            chosen = _with_less_memory(chosen)
-            warnings.append(f"The graphics memory was full; went on with {_manner(chosen)}.")
-            continue
         except RuntimeError as error:
+            if _is_out_of_memory(error):
+                full, chosen = chosen, _with_less_memory(chosen)
+                warnings.append(f"The memory of {full.label} was full; went on with {_manner(chosen)}.")
+                continue
             if chosen.torch_device.type == "cpu":
                 raise DeviceFailure(f"The network failed on the CPU ({_first_line(error)}).", "Send the log.") from error
             chosen = Device(torch.device("cpu"), torch.float32, batch_size=8)
@@ -154,10 +154,18 @@ def _placed(model: Model, device: Device) -> torch.nn.Module:
     return device.place(copy).eval()
 
 
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """CUDA has a class for it; the CPU and MPS have only words."""
+    words = str(error)
+    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in words or "out of memory" in words
+
+
 def _with_less_memory(device: Device) -> Device:
-    """Half the batch; with one plane left, the CPU."""
+    """Half the batch; with one plane left, the CPU; raises DeviceFailure where that is too much."""
     if device.batch_size > 1:
         return Device(device.torch_device, device.dtype, device.batch_size // 2)
+    if device.torch_device.type == "cpu":
+        raise DeviceFailure("The network needs more memory than there is, even for one plane.", "Close other programs.")
     return Device(torch.device("cpu"), torch.float32, batch_size=8)
 
 

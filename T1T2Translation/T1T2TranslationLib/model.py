@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import pickle
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,21 @@ INFERENCE = "configs/inference.json"
 _MOST_CONFIG_BYTES = 2**20
 # No model of this family is larger; a file beyond is not read at all.
 _MOST_WEIGHT_BYTES = 256 * 2**20
+# What torch.load and load_state_dict raise on a file that is damaged, or no plain table of tensors, or one of another network.
+UNREADABLE = (
+    pickle.UnpicklingError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    IndexError,
+    KeyError,
+    MemoryError,
+    OverflowError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,7 +67,8 @@ def load_model(name_or_folder: str | Path) -> Model:
         network = TranslationNetwork(**{key: value for key, value in arguments.items() if key != "_target_"})
         preprocessing = Preprocessing(**block["preprocessing"])
         error_factor = float(block.get("error_factor", 1.0))
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        _refuse_contradiction(network, preprocessing, error_factor)
+    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
         raise UnsuitableModel(
             f"The model '{card.name}' describes a network that this version does not know ({error}).",
             "Get a model made for this version, or update the extension.",
@@ -58,7 +76,7 @@ def load_model(name_or_folder: str | Path) -> Model:
     state = _read_weights(card)
     try:
         network.load_state_dict(state)
-    except (RuntimeError, AttributeError, TypeError) as error:
+    except UNREADABLE as error:
         raise UnsuitableModel(
             f"The weights of the model '{card.name}' do not fit the network that it describes.", "Install the model again."
         ) from error
@@ -93,20 +111,40 @@ def inference_config(network: TranslationNetwork) -> dict[str, Any]:
     """configs/inference.json: what `python -m monai.bundle run --config_file ... --input ... --output ...` does."""
     lib = "T1T2TranslationLib"
     return {
-        "imports": [f"$import {lib}.inference", f"$import {lib}.io", f"$import {lib}.model"],
+        "imports": [
+            f"$from {lib}.inference import translate",
+            f"$from {lib}.io import read_volume",
+            f"$from {lib}.io import write_volume",
+            f"$from {lib}.model import load_model",
+        ],
         "bundle_root": ".",
         "input": "t1.nii.gz",
         "output": "synthetic.nii.gz",
         "device": "auto",
         "network_def": {"_target_": f"{lib}.network.TranslationNetwork", **network.config.as_arguments()},
-        "model": f"${lib}.model.load_model(@bundle_root)",
-        "translation": f"${lib}.inference.translate({lib}.io.read_volume(@input), @model, device=@device)",
-        "run": [f"${lib}.io.write_volume(@translation.synthetic, @output)"],
+        "model": "$load_model(@bundle_root)",
+        "translation": "$translate(read_volume(@input), @model, device=@device)",
+        "run": ["$write_volume(@translation.synthetic, @output)"],
     }
 
 
+def _refuse_contradiction(network: TranslationNetwork, preprocessing: Preprocessing, error_factor: float) -> None:
+    """Raise ValueError where the parts of a description do not fit each other."""
+    if network.config.context_planes != preprocessing.context_planes:
+        raise ValueError(
+            f"the network reads {network.config.context_planes} planes, its preprocessing gives {preprocessing.context_planes}"
+        )
+    if not 0 < error_factor < math.inf:
+        raise ValueError(f"error_factor is {error_factor}; a positive number is needed")
+
+
 def _read_weights(card: ModelCard) -> Mapping[str, torch.Tensor]:
-    content = bundle_file(card.folder, WEIGHTS, _MOST_WEIGHT_BYTES).read_bytes()
+    try:
+        content = bundle_file(card.folder, WEIGHTS, _MOST_WEIGHT_BYTES).read_bytes()
+    except OSError as error:
+        raise UnsuitableModel(
+            f"The weights of the model '{card.name}' cannot be read ({error.strerror}).", "Install the model again."
+        ) from error
     if hashlib.sha256(content).hexdigest() != card.sha256:
         raise UnsuitableModel(
             f"The weights of the model '{card.name}' are not the file that was published (their SHA-256 differs).",
@@ -114,7 +152,7 @@ def _read_weights(card: ModelCard) -> Mapping[str, torch.Tensor]:
         )
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError) as error:
+    except UNREADABLE as error:
         raise UnsuitableModel(
             f"The weights of the model '{card.name}' are not a plain table of numbers.", "Install the model again."
         ) from error

@@ -18,6 +18,7 @@ planes (N, C, H, W)                                                value, log_sc
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
 
@@ -27,6 +28,8 @@ from torch.nn import functional
 
 # The second output is log(scale); this range keeps its exponent harmless in bf16 and never binds in a trained network.
 _LOG_SCALE_RANGE = (-7.0, 1.0)
+# A description of a wider network is damaged, and would fill the memory before its weights are looked at.
+_WIDEST = 1024
 
 
 @dataclass(frozen=True)
@@ -36,18 +39,23 @@ class NetworkConfig:
     preset: "unet" or "fcn8s".
     context_planes: how many neighbouring planes (odd) enter as channels; the middle one is translated.
     widths: channels at H/2, H/4, H/8, H/16 (`unet`), or of the five stages of `fcn8s`.
+
+    Raises ValueError for a combination that is none.
     """
 
-    preset: Literal["unet", "fcn8s"] = "unet"
+    preset: Preset = "unet"
     context_planes: int = 5
     widths: tuple[int, ...] = (32, 64, 128, 192)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "widths", tuple(self.widths))
+        object.__setattr__(self, "widths", tuple(int(width) for width in self.widths))
         if self.context_planes < 1 or self.context_planes % 2 == 0:
             raise ValueError(f"context_planes is {self.context_planes}; an odd number is needed")
         if self.preset not in PRESETS:
             raise ValueError(f"preset is {self.preset!r}; one of {', '.join(PRESETS)} is needed")
+        levels = PRESETS[self.preset].levels
+        if len(self.widths) != levels or not all(1 <= width <= _WIDEST for width in self.widths):
+            raise ValueError(f"widths are {self.widths}; {levels} numbers from 1 to {_WIDEST} are needed")
 
     def as_arguments(self) -> dict:
         """Keyword arguments of `TranslationNetwork`, as plain JSON values."""
@@ -86,6 +94,7 @@ class Fuse(nn.Module):
 class UNet(nn.Module):
     """U-shaped encoder and decoder (Ronneberger et al. 2015) behind a pixel-unshuffle stem (Shi et al. 2016)."""
 
+    levels = 4
     stride = 16
 
     def __init__(self, context_planes: int, widths: tuple[int, ...]):
@@ -114,6 +123,7 @@ class UNet(nn.Module):
 class FCN8s(nn.Module):
     """Long et al.'s FCN-8s with slim VGG-like stages: scores at H/8, H/16 and H/32 summed and enlarged."""
 
+    levels = 5
     stride = 32
 
     def __init__(self, context_planes: int, widths: tuple[int, ...]):
@@ -145,8 +155,8 @@ def _vgg_stage(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-PRESETS = {"unet": UNet, "fcn8s": FCN8s}
-FCN8S_WIDTHS = (32, 64, 128, 256, 256)
+Preset = Literal["unet", "fcn8s"]
+PRESETS: dict[str, type[UNet] | type[FCN8s]] = {"unet": UNet, "fcn8s": FCN8s}
 
 
 class TranslationNetwork(nn.Module):
@@ -155,15 +165,16 @@ class TranslationNetwork(nn.Module):
     Arguments as in `NetworkConfig`; raises ValueError for a combination that is none.
     """
 
-    def __init__(self, preset: str = "unet", context_planes: int = 5, widths: tuple[int, ...] = (32, 64, 128, 192)):
+    def __init__(self, preset: Preset = "unet", context_planes: int = 5, widths: Sequence[int] = (32, 64, 128, 192)):
         super().__init__()
-        self.config = NetworkConfig(preset, context_planes, widths)
+        self.config = NetworkConfig(preset, context_planes, tuple(widths))
         self.body = PRESETS[preset](context_planes, self.config.widths)
 
     def forward(self, planes: Tensor) -> Tensor:
         """(N, context_planes, H, W) -> (N, 2, H, W) float32: value, and log(scale) of its Laplace-distributed error."""
         height, width = planes.shape[-2:]
-        below, right = -height % self.body.stride, -width % self.body.stride
+        stride = PRESETS[self.config.preset].stride
+        below, right = -height % stride, -width % stride
         output = self.body(functional.pad(planes, (0, right, 0, below)))[..., :height, :width].float()
         value, log_scale = output.split(1, dim=1)
         return torch.cat([value, torch.clamp(log_scale, *_LOG_SCALE_RANGE)], dim=1)

@@ -18,7 +18,7 @@ _SAME_GRID_TOLERANCE_MM = 1e-3
 class Volume:
     """A 3D scalar image on a rectangular grid.
 
-    array: (i, j, k), any real number type, finite.
+    array: (i, j, k), any real number type, finite also as float32, in which everything is computed.
     affine: (4, 4), voxel index (i, j, k, 1) -> RAS+ millimetres, no shear.
     name: what to call it in messages.
 
@@ -39,7 +39,8 @@ class Volume:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Voxels along (i, j, k)."""
-        return self.array.shape
+        i, j, k = self.array.shape
+        return i, j, k
 
     @property
     def spacing_mm(self) -> np.ndarray:
@@ -62,6 +63,24 @@ class Volume:
         return bool(np.abs(difference).max() < _SAME_GRID_TOLERANCE_MM)
 
 
+def nearest_axes(affine: np.ndarray) -> tuple[tuple[int, int, int], tuple[bool, bool, bool]]:
+    """Which index axis runs nearest to R, A and S, and whether it runs backwards, for an index -> RAS `affine`."""
+    cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    order = [0, 0, 0]
+    remaining = np.abs(cosines)
+    for _ in range(3):
+        world, index = np.unravel_index(np.argmax(remaining), remaining.shape)
+        order[world] = int(index)
+        remaining[world, :] = remaining[:, index] = -1.0
+    right, anterior, superior = (bool(cosines[world, index] < 0) for world, index in enumerate(order))
+    return (order[0], order[1], order[2]), (right, anterior, superior)
+
+
+def toward_ras(array: np.ndarray, order: tuple[int, int, int], flipped: tuple[bool, bool, bool]) -> np.ndarray:
+    """(i, j, k) seen as (R, A, S), without copying; `order` and `flipped` as `nearest_axes` gives them."""
+    return array.transpose(order)[tuple(slice(None, None, -1 if flip else 1) for flip in flipped)]
+
+
 def _checked_array(array: np.ndarray, name: str) -> np.ndarray:
     if array.ndim != 3:
         shape = " x ".join(map(str, array.shape))
@@ -76,19 +95,21 @@ def _checked_array(array: np.ndarray, name: str) -> np.ndarray:
         )
     if array.size == 0:
         raise UnsuitableVolume(f"'{name}' holds no voxels.", "Choose a volume that was loaded completely.")
-    if np.issubdtype(array.dtype, np.floating) and not np.isfinite(array).all():
-        count = int(array.size - np.isfinite(array).sum())
-        raise UnsuitableVolume(
-            f"'{name}' has {count} voxels that are not finite numbers (NaN or infinite).",
-            "Replace them, for example by 0, and try again.",
-        )
+    if np.issubdtype(array.dtype, np.floating):
+        with np.errstate(over="ignore"):
+            count = int(array.size - np.count_nonzero(np.isfinite(array.astype(np.float32, copy=False))))
+        if count:
+            raise UnsuitableVolume(
+                f"'{name}' has {count} voxels that are not finite numbers (NaN, infinite or beyond 3e38).",
+                "Replace them, for example by 0, and try again.",
+            )
     return array
 
 
 def _checked_affine(affine: np.ndarray, name: str) -> np.ndarray:
-    if affine.shape != (4, 4) or not np.isfinite(affine).all():
+    if affine.shape != (4, 4) or not np.isfinite(affine).all() or not np.allclose(affine[3], (0, 0, 0, 1)):
         raise UnsuitableVolume(
-            f"'{name}' has no valid position in space (its index-to-RAS matrix is not 4 x 4 finite numbers).",
+            f"'{name}' has no valid position in space (its index-to-RAS matrix is not affine: 4 x 4 finite numbers).",
             "Load it again from its original files.",
         )
     axes = affine[:3, :3]

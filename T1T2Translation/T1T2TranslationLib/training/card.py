@@ -36,8 +36,8 @@ def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: fl
         "data_type": "nibabel",
         "intended_use": DISCLAIMER,
         "network_data_format": {
-            "inputs": {"image": _tensor("magnitude", [0, Preprocessing.ceiling], _planes(recipe.network.context_planes, source))},
-            "outputs": {"pred": _tensor("image", [-7, 32], [f"{target}, 1 = brain p99.5", "logarithm of its expected error"])},
+            "inputs": {"image": _tensor([0, Preprocessing.ceiling], _planes(recipe.network.context_planes, source))},
+            "outputs": {"pred": _tensor([-7, 32], [f"{target}, 1 = brain p99.5", "logarithm of its expected error"])},
         },
         "t1t2": {
             "source_sequence": source,
@@ -60,10 +60,10 @@ def _planes(count: int, source: str) -> list[str]:
     return [f"{source}, plane {offset:+d}" for offset in range(-(count // 2), count // 2 + 1)]
 
 
-def _tensor(kind: str, value_range: list[float], channels: list[str]) -> dict[str, Any]:
+def _tensor(value_range: list[float], channels: list[str]) -> dict[str, Any]:
     return {
         "type": "image",
-        "format": kind,
+        "format": "magnitude",
         "modality": "MR",
         "num_channels": len(channels),
         "spatial_shape": ["*", "*"],

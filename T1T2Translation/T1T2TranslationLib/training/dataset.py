@@ -72,7 +72,7 @@ def _subject(entry: dict[str, Any], folder: Path) -> Subject:
 def read_label_maps(path: Path, preprocessing: Preprocessing) -> list[LabelPlanes]:
     """The label maps that a data list names under "labels", for painting; none is fine."""
     entries = json.loads(path.read_text(encoding="utf-8")).get("labels", [])
-    return [label_planes(read_volume(path.parent / entry["path"]), preprocessing) for entry in entries]
+    return [label_planes(read_volume(path.parent / entry["path"], allow_labels=True), preprocessing) for entry in entries]
 
 
 def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Preprocessing) -> list[Pair]:
@@ -98,12 +98,12 @@ def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Prepr
 def _pairs_of(subject: Subject, recipe: Recipe, preprocessing: Preprocessing) -> list[Pair]:
     volume = read_volume(subject.images[recipe.source])
     target = _aligned(read_volume(subject.images[recipe.target]), volume)
-    mask = _labels(read_volume(subject.images["brain"]), volume) if "brain" in subject.images else None
+    mask = _labels(subject.images["brain"], volume) if "brain" in subject.images else None
     brain = brain_mask(volume, mask)
     unit = to_unit(target.array, brain)
     weight = np.where(brain, 1.0, recipe.background_weight)
     if "seg" in subject.images:
-        segmentation = _labels(read_volume(subject.images["seg"]), volume).array
+        segmentation = _labels(subject.images["seg"], volume).array
         found = regions(brain, unit, volume.array, volume.spacing_mm, segmentation)
         weight[found.get("tumour", np.zeros_like(brain))] = recipe.tumour_weight
     pairs = [_pair(subject.id, preprocessing.prepare(volume), unit, weight, brain)]
@@ -113,15 +113,18 @@ def _pairs_of(subject: Subject, recipe: Recipe, preprocessing: Preprocessing) ->
 
 
 def _aligned(image: Volume, grid: Volume) -> Volume:
-    """`image` on the grid of `grid`: as it is, or registered rigidly and resampled."""
+    """`image` on the grid of `grid`: as it is, or registered rigidly and resampled. Raises UnsuitableTrainingData if empty."""
+    if image.array.min() == image.array.max():
+        raise UnsuitableTrainingData(f"'{image.name}' has the same value everywhere.", "Remove it from the data list.")
     if image.has_grid_of(grid):
         return image
     image = image.with_array(image.array.astype(np.float32))
     return resample_onto(image, grid, register(image, grid))
 
 
-def _labels(labels: Volume, grid: Volume) -> Volume:
+def _labels(path: Path, grid: Volume) -> Volume:
     """A label map on the grid of `grid`, by nearest neighbour where its own differs."""
+    labels = read_volume(path, allow_labels=True)
     return labels if labels.has_grid_of(grid) else resample_onto(labels, grid, interpolator=sitk.sitkNearestNeighbor)
 
 
@@ -144,6 +147,7 @@ class Sampler:
         self.pairs = pairs
         self.label_maps = label_maps
         self.recipe = recipe
+        self.painted_share = recipe.painted_share
         self.random = np.random.default_rng(seed)
         self.generator = torch.Generator().manual_seed(seed)
 
@@ -156,7 +160,7 @@ class Sampler:
 
     def _sample(self) -> Tensor:
         ranges = self.recipe.augmentation
-        stack = self._painted() if self.label_maps and self.random.random() < self.recipe.painted_share else self._real()
+        stack = self._painted() if self.label_maps and self.random.random() < self.painted_share else self._real()
         if self.random.random() < ranges.lesions:
             stack = add_lesion(stack, self.random)
         return deform(stack[None], self.recipe.patch, ranges, self.generator)

@@ -117,6 +117,7 @@ class Run:
         """One batch; returns the losses' terms."""
         for group in self.optimiser.param_groups:
             group["lr"] = self.recipe.learning_rate * _cosine(self.share_done)
+        self.sampler.painted_share = self.recipe.painted_share * max(0.0, 1 - self.share_done / self.recipe.painting_ends)
         planes, target, weight = self.sampler.batch()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             value, log_scale = self.network(planes.to(memory_format=torch.channels_last)).split(1, dim=1)

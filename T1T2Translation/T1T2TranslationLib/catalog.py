@@ -1,0 +1,205 @@
+"""Which models are here: cards read from the bundles' JSON, without loading any weights."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from .errors import UnsuitableModel
+
+METADATA = "configs/metadata.json"
+INFERENCE = "configs/inference.json"
+WEIGHTS = "models/model.pt"
+
+# A card is a few kilobytes and weights are a few megabytes; more than this is not one of ours.
+_METADATA_LIMIT_BYTES = 1 << 20
+_WEIGHTS_LIMIT_BYTES = 1 << 30
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """What is known about a model before it is loaded.
+
+    source, target: the sequences it reads and makes, "T1" or "T2".
+    sha256: of the weights file, lower-case hexadecimal; checked when the model is loaded.
+    scores: name -> value, as the bundle states them.
+    problem: why the bundle cannot be used; empty where it can.
+    """
+
+    name: str
+    folder: Path
+    title: str = ""
+    source: str = ""
+    target: str = ""
+    version: str = ""
+    description: str = ""
+    licence: str = ""
+    sha256: str = ""
+    scores: Mapping[str, Any] = field(default_factory=dict)
+    problem: str = ""
+
+    @property
+    def usable(self) -> bool:
+        """Whether the bundle is complete; its weights are only checked when it is loaded."""
+        return not self.problem
+
+    @property
+    def weights(self) -> Path:
+        """The file with the weights."""
+        return self.folder / WEIGHTS
+
+
+def bundled_models_folder() -> Path:
+    """Where the models that come with this package lie: beside it where it was installed, else in the source tree."""
+    package = Path(__file__).resolve().parent
+    installed = package / "bundled"
+    return installed if installed.is_dir() else package.parents[1] / "models"
+
+
+def user_models_folder() -> Path | None:
+    """Where the user's own models lie: $T1T2_MODELS, else ~/.t1t2/models; None for a user without a home."""
+    named = os.environ.get("T1T2_MODELS")
+    if named:
+        return Path(named)
+    try:
+        return Path.home() / ".t1t2" / "models"
+    except RuntimeError:  # a container's user may have no home
+        return None
+
+
+def list_models(*folders: Path) -> list[ModelCard]:
+    """The cards of all bundles in `folders` (default: bundled, then the user's), by folder and name.
+
+    A broken bundle is listed with its `problem`; so is a second one of the same name.
+    """
+    taken: dict[str, Path] = {}
+    cards = []
+    for folder in folders or _default_folders():
+        for bundle in _bundles_in(folder):
+            card = _card_or_problem(bundle)
+            if card.usable and card.name in taken:
+                problem = f"another model of the name '{card.name}' comes first, in '{taken[card.name].parent}'"
+                card = replace(card, problem=problem)
+            elif card.usable:
+                taken[card.name] = bundle
+            cards.append(card)
+    return cards
+
+
+def find_model(name_or_path: str | Path) -> ModelCard:
+    """The card of a model named as `t1t2 models` lists it, or of the bundle in a folder.
+
+    Raises UnsuitableModel where there is none, or it is broken.
+    """
+    cards = list_models()
+    named = [card for card in cards if card.name == str(name_or_path)]
+    for card in named:
+        if card.usable:
+            return card
+    if named:
+        raise _broken(named[0])
+    if str(name_or_path).strip() and Path(name_or_path).is_dir():
+        card = _card_or_problem(Path(name_or_path).resolve())
+        if card.usable:
+            return card
+        raise _broken(card)
+    known = ", ".join(card.name for card in cards if card.usable) or "none"
+    raise UnsuitableModel(
+        f"There is no model '{name_or_path}'; available: {known}.",
+        "Choose one of these, or give the folder of a model bundle.",
+    )
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """The whole `configs/metadata.json` of a bundle; raises UnsuitableModel."""
+    path = bundle_file(folder, METADATA, _METADATA_LIMIT_BYTES)
+    try:
+        metadata = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise _unsuitable(folder, f"its {METADATA} is not readable JSON ({error})") from error
+    if not isinstance(metadata, dict):
+        raise _unsuitable(folder, f"its {METADATA} is not a JSON object")
+    return metadata
+
+
+def bundle_file(folder: Path, relative: str, limit_bytes: int = _WEIGHTS_LIMIT_BYTES) -> Path:
+    """The real path of a bundle's file, which must lie in the bundle's own folder; raises UnsuitableModel."""
+    root = Path(folder).resolve()
+    try:
+        path = (root / relative).resolve(strict=True)
+        size = path.stat().st_size
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle
+        raise _unsuitable(root, f"its {relative} is missing") from error
+    if not path.is_relative_to(root):
+        raise _unsuitable(root, f"its {relative} is a link to somewhere else")
+    if not path.is_file():
+        raise _unsuitable(root, f"its {relative} is not a file")
+    if not 0 < size <= limit_bytes:
+        raise _unsuitable(root, f"its {relative} has {size} bytes; 1 to {limit_bytes} are expected")
+    return path
+
+
+def _default_folders() -> list[Path]:
+    user = user_models_folder()
+    return [bundled_models_folder()] + ([] if user is None else [user])
+
+
+def _bundles_in(folder: Path) -> list[Path]:
+    try:
+        entries = sorted(Path(folder).iterdir())
+        return [entry for entry in entries if (entry / "configs").is_dir() or (entry / "models").is_dir()]
+    except OSError:  # absent, or not ours to read
+        return []
+
+
+def _card_or_problem(bundle: Path) -> ModelCard:
+    try:
+        return _read_card(bundle)
+    except UnsuitableModel as error:
+        return ModelCard(bundle.name, bundle, problem=error.message)
+
+
+def _read_card(bundle: Path) -> ModelCard:
+    metadata = read_metadata(bundle)
+    ours = metadata.get("t1t2")
+    if not isinstance(ours, dict):
+        raise _unsuitable(bundle, f'its {METADATA} has no block "t1t2": it is not a model of this program')
+    scores = ours.get("scores", {})
+    if not isinstance(scores, dict):
+        raise _unsuitable(bundle, f'"scores" in its {METADATA} is not an object')
+    sha256 = _text(bundle, ours, "weights_sha256").lower()
+    if len(sha256) != 64 or set(sha256) - set("0123456789abcdef"):
+        raise _unsuitable(bundle, f'"weights_sha256" in its {METADATA} is not a SHA-256')
+    bundle_file(bundle, INFERENCE, _METADATA_LIMIT_BYTES)
+    bundle_file(bundle, WEIGHTS)
+    return ModelCard(
+        name=bundle.name,
+        folder=bundle,
+        title=_text(bundle, metadata, "name", default=bundle.name),
+        source=_text(bundle, ours, "source_sequence"),
+        target=_text(bundle, ours, "target_sequence"),
+        version=_text(bundle, metadata, "version", default=""),
+        description=_text(bundle, metadata, "description", default=""),
+        licence=_text(bundle, ours, "licence", default=""),
+        sha256=sha256,
+        scores=scores,
+    )
+
+
+def _text(bundle: Path, block: Mapping[str, Any], key: str, default: str | None = None) -> str:
+    value = block.get(key, default)
+    if not isinstance(value, str):
+        raise _unsuitable(bundle, f'its {METADATA} does not say "{key}"')
+    return value
+
+
+def _unsuitable(bundle: Path, reason: str) -> UnsuitableModel:
+    return UnsuitableModel(f"The model '{Path(bundle).name}' cannot be used: {reason}.", "Install the model again.")
+
+
+def _broken(card: ModelCard) -> UnsuitableModel:
+    return UnsuitableModel(card.problem, f"Install it again in '{card.folder}', or choose another model.")

@@ -1,0 +1,186 @@
+"""One translation from files to files: what is read, what appears under which names, and the JSON record beside it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import __version__
+from .catalog import ModelCard
+from .errors import UnsuitableOutput
+from .io import located, read_volume, scan_name
+from .output import check_output, check_replaceable, staged_files, volume_extension
+from .translation import DISCLAIMER, MARK, Progress, Translation, ignore_progress
+from .volume import Volume
+
+if TYPE_CHECKING:  # torch is loaded by whoever loads the model
+    from .model import Model
+
+
+@dataclass(frozen=True)
+class FileTranslation:
+    """Which files a translation reads and writes.
+
+    source, mask, reference: what `read_volume` takes. The others are written; a record "<synthetic>.json" always is.
+    """
+
+    source: str
+    synthetic: Path
+    predicted_error: Path | None = None
+    true_error: Path | None = None
+    report: Path | None = None
+    mask: str | None = None
+    reference: str | None = None
+
+    @property
+    def record(self) -> Path:
+        """The JSON file beside the synthetic volume."""
+        return self.synthetic.with_name(self.synthetic.name[: -len(volume_extension(self.synthetic))] + ".json")
+
+    @property
+    def outputs(self) -> dict[str, Path]:
+        """Every file that is written, by what it is; the record last, since it says that all others are there."""
+        named = {
+            "synthetic": self.synthetic,
+            "predicted_error": self.predicted_error,
+            "true_error": self.true_error,
+            "report": self.report,
+            "record": self.record,
+        }
+        return {kind: path for kind, path in named.items() if path is not None}
+
+    def check_outputs(self) -> None:
+        """Raise UnsuitableOutput, before any work is done, where a result could not be written or would destroy something."""
+        inputs = [located(path)[0] for path in (self.source, self.mask, self.reference) if path is not None]
+        for kind, path in self.outputs.items():
+            if kind == "report" and path.suffix.lower() not in (".html", ".htm"):
+                raise UnsuitableOutput(f"The report is an HTML page, '{path.name}' is not.", "End its name in .html.")
+            if kind not in ("report", "record"):
+                volume_extension(path)
+            check_output(path, inputs)
+            check_replaceable(path)
+        if len({path.resolve() for path in self.outputs.values()}) < len(self.outputs):
+            raise UnsuitableOutput("Two results have the same file name.", "Give each its own.")
+
+    def request(self, card: ModelCard, accept_any_input: bool) -> dict[str, Any]:
+        """What determines the result, as plain JSON values; the same request gives the same files."""
+        return {
+            "input_sha256": hash_of(self.source),
+            "mask_sha256": hash_of(self.mask) if self.mask else None,
+            "reference_sha256": hash_of(self.reference) if self.reference else None,
+            "weights_sha256": card.sha256,
+            "accept_any_input": accept_any_input,
+            "software": f"T1T2Translation {__version__}",
+        }
+
+    def is_finished(self, request: Mapping[str, Any]) -> bool:
+        """Whether all results of this very request are there."""
+        try:
+            record = json.loads(self.record.read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return False
+        is_ours = isinstance(record, dict) and record.get("request") == dict(request)
+        return is_ours and all(path.is_file() for path in self.outputs.values())
+
+    def run(self, model: Model, device: str, accept_any_input: bool, progress: Progress = ignore_progress) -> Translation:
+        """Read, translate and write; all results appear together, or none. Raises what reading, `translate`, writing raise."""
+        from .inference import translate
+
+        volume = read_volume(self.source)
+        translation = translate(
+            volume,
+            model,
+            mask=read_volume(self.mask, allow_labels=True) if self.mask else None,
+            reference=read_volume(self.reference) if self.reference else None,
+            device=device,
+            accept_any_input=accept_any_input,
+            progress=progress,
+        )
+        self._write(volume, translation, self.request(model.card, accept_any_input))
+        return translation
+
+    def _write(self, volume: Volume, translation: Translation, request: Mapping[str, Any]) -> None:
+        inputs = [located(path)[0] for path in (self.source, self.mask, self.reference) if path is not None]
+        with staged_files(inputs) as staging:
+            for kind, image in _images(translation).items():
+                if kind in self.outputs:
+                    staging.add_volume(image, self.outputs[kind], _metadata(kind, translation))
+            if self.report is not None:
+                from .report import render_report
+
+                staging.add_text(render_report(volume, translation), self.report)
+            staging.add_text(self._record(volume, translation, request), self.record)
+
+    def _record(self, volume: Volume, translation: Translation, request: Mapping[str, Any]) -> str:
+        """JSON without paths: the names of the files, how they came about, and what to think of them."""
+        comparison = translation.comparison
+        record = {
+            "mark": MARK,
+            "disclaimer": DISCLAIMER,
+            "input": volume.name,
+            "outputs": {kind: path.name for kind, path in self.outputs.items()},
+            "grid": {"shape": list(volume.shape), "spacing_mm": [round(float(size), 6) for size in volume.spacing_mm]},
+            "request": dict(request),
+            "provenance": dict(translation.provenance),
+            "checks": [{"name": check.name, "level": check.level, "message": check.message} for check in translation.checks],
+            "warnings": list(translation.warnings),
+            "reference": None if comparison is None else {"name": comparison.reference.name, "registered": comparison.registered},
+            "metrics": None if comparison is None else comparison.metrics,
+        }
+        return json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def hash_of(source: str | Path) -> str:
+    """SHA-256 over the files that `source` names: one file, a detached header with its data, or a DICOM folder."""
+    digest = hashlib.sha256()
+    for path in _files_of(source):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return digest.hexdigest()
+
+
+def _files_of(source: str | Path) -> Iterator[Path]:
+    location, _label = located(source)
+    if location.is_dir():
+        yield from sorted(path for path in location.iterdir() if path.is_file())
+        return
+    yield location
+    if location.suffix.lower() in (".hdr", ".nhdr", ".mhd"):
+        stem = scan_name(location)
+        yield from sorted(path for path in location.parent.glob("*") if path.stem == stem and path != location)
+
+
+def _images(translation: Translation) -> dict[str, Volume]:
+    images = {"synthetic": translation.synthetic, "predicted_error": translation.predicted_error}
+    if translation.comparison is not None:
+        images["true_error"] = translation.comparison.absolute_error
+    return images
+
+
+def _metadata(kind: str, translation: Translation) -> dict[str, str]:
+    """What a volume's own file says of itself; NIfTI has room for the first 79 letters of the description."""
+    provenance = translation.provenance
+    target, model = provenance["target_sequence"], f"{provenance['model']} {provenance['model_version']}".strip()
+    what = f"{MARK} {target}" if kind == "synthetic" else f"{MARK} {target} {kind.replace('_', ' ')}"
+    return {
+        "description": f"{what}; not for diagnosis; {model}",
+        "T1T2_disclaimer": DISCLAIMER,
+        "T1T2_unit": str(provenance["unit"]),
+        "T1T2_weights_sha256": str(provenance["weights_sha256"]),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Plain JSON values; what is not a finite number becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value

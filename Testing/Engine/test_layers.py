@@ -1,0 +1,48 @@
+"""What is shown of a translation: the right windows, every warning, every measure."""
+
+from __future__ import annotations
+
+import json
+
+from T1T2TranslationLib import layers, samples
+
+PHANTOM = samples.phantom()
+
+
+def test_without_a_reference_there_are_two_layers():
+    shown = layers.layers_of(samples.phantom_translation(PHANTOM))
+    assert [layer.key for layer in shown] == ["synthetic", "predictedError"]
+    assert shown[0].window == (0, 1200)
+    assert shown[1].window == (0, 400)
+    assert shown[1].hides_zero
+
+
+def test_with_a_reference_the_true_errors_come_too():
+    shown = {layer.key: layer for layer in layers.layers_of(samples.phantom_translation(PHANTOM, with_reference=True))}
+    assert list(shown) == ["synthetic", "predictedError", "absoluteError", "signedError", "alignedReference"]
+    assert shown["signedError"].window == (-400, 400)
+    assert not shown["signedError"].hides_zero
+    assert shown["alignedReference"].volume.name == "Real T2 aligned"
+    assert not shown["alignedReference"].title
+
+
+def test_the_summary_survives_json_and_names_the_error_maps():
+    summary = json.loads(layers.summarize(samples.phantom_translation(PHANTOM, with_reference=True)))
+    assert list(summary["overlays"]) == ["predictedError", "absoluteError", "signedError"]
+    assert summary["metrics"]["brain"] == {"MAE": 0.05, "SSIM": 0.9}
+    assert summary["model"] == "phantom"
+
+
+def test_a_reader_sees_every_warning_and_no_green_check():
+    summary = json.loads(layers.summarize(samples.phantom_translation(PHANTOM)))
+    assert layers.notes(summary) == ["Brighter than <usual>.", "Went on with the CPU."]
+    text = layers.as_html(summary)
+    assert "Brighter than &lt;usual&gt;." in text
+    assert "<table" not in text
+
+
+def test_the_table_has_a_row_for_each_measure_and_a_column_for_each_region():
+    text = layers.as_html(json.loads(layers.summarize(samples.phantom_translation(PHANTOM, with_reference=True))))
+    assert text.count("<tr>") == 3
+    assert text.count("<td align='right'></td>") == 1
+    assert "<td>MAE</td><td align='right'>0.05</td><td align='right'>0.1</td>" in text
