@@ -5,7 +5,7 @@ DATALIST ?= datalist.json
 RECIPE ?= T1T2Translation/T1T2TranslationLib/training/recipes/t1_to_t2.toml
 OUTPUT ?= runs/t1_to_t2
 
-.PHONY: demo test test-slow lint bench train clean
+.PHONY: demo test test-slow lint bench train pictures clean
 
 demo: .venv/installed
 	$(BIN)/python docs/demo.py demo
@@ -26,6 +26,9 @@ bench: .venv/installed
 
 train: .venv/installed
 	$(BIN)/t1t2 train $(RECIPE) $(DATALIST) -o $(OUTPUT)
+
+pictures: .venv/installed
+	PYTHONPATH=Testing $(BIN)/python docs/pictures.py docs/images
 
 .venv/installed: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv

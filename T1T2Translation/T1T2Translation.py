@@ -94,15 +94,18 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.enter()
 
     def enter(self):
+        if self._parameterNode is None:
+            self.bind()
+        self.update()
+
+    def bind(self):
         """Let panel and parameter node follow each other; what connectGui cannot bind follows in `update`."""
-        self.unbind()
         self._parameterNode = self.logic.getParameterNode()
         if self._parameterNode.inputVolume is None:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # also label maps and vector volumes
             self._parameterNode.inputVolume = next((node for node in volumes if node.GetNodeTagName() == "Volume"), None)
         self._guiTag = self._parameterNode.connectGui(self.ui)
         self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
-        self.update()
 
     def unbind(self):
         if self._parameterNode is not None:

@@ -60,9 +60,7 @@ def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
     if mask is not None:
         inside = _reduce_any(toward_ras(mask, order, flipped), stride)
         if not inside.any():
-            raise UnsuitableVolume(
-                f"The mask of '{volume.name}' is empty on its grid.", "Choose a mask that covers the brain."
-            )
+            raise UnsuitableVolume(f"The mask of '{volume.name}' is empty on its grid.", "Choose a mask that covers the brain.")
         tissue = tissue & inside if (tissue & inside).any() else inside  # a wide mask holds air, which is not the inner head
     inner = coarse[_inner(tissue, spacing_mm * stride)]
     level = float(np.percentile(inner, _LEVEL_PERCENTILE))

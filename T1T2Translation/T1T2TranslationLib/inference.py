@@ -65,6 +65,8 @@ def translate(
         refuse_if_red(checks, volume.name)
     planes = model.preprocessing.prepare(volume, inside, head)
     prediction = predict(model, planes, device, _part(progress, _PREPARED, _PREDICTED))
+    outside = planes.outside()
+    prediction.value[outside] = prediction.scale[outside] = 0
     progress(_PREDICTED, "Putting the result in place")
     target = model.card.target
     synthetic = volume.with_array(_restore(planes, prediction.value, inside), f"{volume.name} {MARK} {target}")
@@ -203,5 +205,5 @@ def _provenance(model: Model, prediction: Prediction, seconds: float) -> dict[st
         "seconds": round(seconds, 3),
         "software": f"T1T2Translation {__version__}",
         "torch": torch.__version__,
-        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "date": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }

@@ -83,9 +83,7 @@ def load_model(name_or_folder: str | Path) -> Model:
     return Model(card, network.eval(), preprocessing, error_factor)
 
 
-def save_model(
-    folder: Path, network: TranslationNetwork, preprocessing: Preprocessing, metadata: Mapping[str, Any]
-) -> ModelCard:
+def save_model(folder: Path, network: TranslationNetwork, preprocessing: Preprocessing, metadata: Mapping[str, Any]) -> ModelCard:
     """Write a MONAI bundle; weights in half precision, which costs less than the bf16 they run in.
 
     metadata: the bundle's metadata with its block "t1t2"; the weights' hash and the preprocessing are filled in here.

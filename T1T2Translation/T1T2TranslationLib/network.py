@@ -18,6 +18,7 @@ planes (N, C, H, W)                                                value, log_sc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Literal
@@ -101,10 +102,8 @@ class UNet(nn.Module):
         super().__init__()
         self.stem = nn.Conv2d(4 * context_planes, widths[0], 3, padding=1)
         self.encoders = nn.ModuleList(ResidualBlock(width) for width in widths)
-        self.downs = nn.ModuleList(
-            nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths, widths[1:], strict=False)
-        )
-        self.fuses = nn.ModuleList(Fuse(b, a) for a, b in zip(widths, widths[1:], strict=False))
+        self.downs = nn.ModuleList(nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in itertools.pairwise(widths))
+        self.fuses = nn.ModuleList(Fuse(b, a) for a, b in itertools.pairwise(widths))
         self.decoders = nn.ModuleList(ResidualBlock(width) for width in widths[:-1])
         self.head = nn.Conv2d(widths[0], 4 * 2, 3, padding=1)
 

@@ -90,6 +90,10 @@ def register(moving: Volume, fixed: Volume, progress: Progress = ignore_progress
     Starts from the scanner's coordinates, and from the centres of mass where these share more information.
     Raises UnsuitableVolume where the images share too little mutual information in the end.
     """
+    if moving.array.min() == moving.array.max():
+        raise UnsuitableVolume(
+            f"The reference '{moving.name}' is empty: all its voxels have the same value.", "Choose a scan of this patient."
+        )
     with _one_thread():
         transform, information = _registered(to_sitk(_as_float(fixed)), to_sitk(_as_float(moving)), progress)
     if information < _LEAST_INFORMATION:

@@ -18,7 +18,6 @@ import numpy as np
 import SimpleITK as sitk
 import torch
 from nilearn.datasets import load_mni152_template
-
 from T1T2TranslationLib.inference import predict, translate
 from T1T2TranslationLib.io import read_volume
 from T1T2TranslationLib.model import load_model

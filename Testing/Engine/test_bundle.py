@@ -66,8 +66,8 @@ def test_the_metadata_describes_the_channels_of_the_network(a_bundle):
 def test_the_network_takes_and_gives_what_the_metadata_says(a_bundle):
     files = {"meta_file": str(a_bundle / METADATA), "config_file": str(a_bundle / INFERENCE)}
     monai_bundle.verify_net_in_out(net_id="network_def", device="cpu", any=37, **files)
+    three = {"_meta_::network_data_format::outputs::pred::num_channels": 3}
     with pytest.raises(ValueError, match="output channel number"):
-        three = {"_meta_::network_data_format::outputs::pred::num_channels": 3}
         monai_bundle.verify_net_in_out(net_id="network_def", device="cpu", any=37, **files, **three)
 
 

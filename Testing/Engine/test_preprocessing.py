@@ -112,6 +112,20 @@ def test_a_mask_blanks_everything_outside_it(a_head):
     assert not back[~mask].any()
 
 
+@pytest.mark.parametrize("spacing_mm", [(1.0, 1.0, 1.0), (0.9, 0.9, 3.0), (2.0, 2.0, 2.0)])
+def test_air_is_outside_but_no_voxel_of_the_head_and_no_hole_in_it(spacing_mm):
+    shape = tuple(int(75 / spacing) for spacing in spacing_mm)
+    volume = a_head_volume(shape, spacing_mm, stripped=True)
+    hole = volume.array.copy()
+    middle = tuple(slice(size // 2 - 1, size // 2 + 2) for size in shape)
+    hole[middle] = 0
+    planes = WHOLE.prepare(volume.with_array(hole))
+    outside = planes.grid.backward(planes.outside().astype(np.float32)) > 0.5
+    assert outside.mean() > 0.05
+    assert not outside[volume.array > 100].any()
+    assert not outside[middle].any()
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

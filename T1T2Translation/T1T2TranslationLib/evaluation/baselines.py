@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..metrics import gaussian_blur, to_unit
-from .subjects import Case, Subject
+from ..subjects import Case, Subject
 
 GREY = "constant grey brain"
 TABLE = "look-up table"

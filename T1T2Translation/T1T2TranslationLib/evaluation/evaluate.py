@@ -22,13 +22,13 @@ from ..metrics import (
     to_unit,
 )
 from ..model import Model, load_model
+from ..subjects import Case, Subject, load_case, read_datalist
 from ..translation import UNIT, Translation
 from ..volume import Volume
 from .baselines import Tissue, baseline_predictions, tissue_of, training_tissues
 from .calibration import calibration, miscoverage, sparsification
 from .report import write_report
 from .results import FITTED, MODEL, SEED_FRAME, WHOLE_GRID, Evaluation, Result, axial_pictures
-from .subjects import Case, Subject, load_case, read_datalist
 
 FOLD = "{fold}"
 
@@ -41,7 +41,8 @@ def main(arguments: Sequence[str]) -> int:
     """`t1t2 evaluate MODEL DATALIST -o FOLDER [--fold N] [--source S] [--target T]`; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    subjects = read_datalist(options.datalist, options.source, options.target)
+    listed = read_datalist(options.datalist, options.source, options.target)
+    subjects = [subject for subject in listed if not subject.lacks(options.source, options.target)]
     judged = [subject for subject in subjects if _is_judged(subject, options)]
     if not judged:
         raise UnsuitableVolume(f"No subject of '{options.datalist.name}' is left to judge.", "Look at --fold and --group.")

@@ -10,11 +10,11 @@ import numpy as np
 
 from ..metrics import PROTOCOL
 from ..regions import bounding_box
+from ..subjects import Case, Subject
 from ..volume import nearest_axes
 from .baselines import TABLE
 from .calibration import COVERAGE, conformal_factor, cross_fitted_coverages
 from .statistics import Estimate, estimate, paired_p_value
-from .subjects import Case, Subject
 
 MODEL = "model"
 FITTED = "brain, fitted"  # after the least-squares gain and offset of each subject

@@ -18,7 +18,7 @@ _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/downl
 
 
 def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: float) -> dict[str, Any]:
-    """configs/metadata.json of a bundle, in MONAI's schema, with our block "t1t2"; the model writer adds hash and preprocessing."""
+    """configs/metadata.json of a bundle, in MONAI's schema, with our block "t1t2"; `save_model` adds hash and preprocessing."""
     source, target = SEQUENCES[recipe.source], SEQUENCES[recipe.target]
     return {
         "schema": _SCHEMA,

@@ -1,4 +1,4 @@
-"""Subjects of a data list, and the samples that training draws from them: the very planes that `translate` would feed."""
+"""Subjects in memory, and the samples that training draws from them: the very planes that `translate` would feed."""
 
 from __future__ import annotations
 
@@ -10,32 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import SimpleITK as sitk
 import torch
 from torch import Tensor
 
 from ..errors import T1T2Error, UnsuitableTrainingData
 from ..io import read_volume
-from ..metrics import to_unit
 from ..preprocessing import Planes, Preprocessing
-from ..reference import register
-from ..regions import brain_mask, regions
-from ..resampling import resample_onto
-from ..volume import Volume
+from ..subjects import Subject, load_case
 from .augmentation import deform, vary_contrast
 from .recipe import Recipe
 from .synthesis import LabelPlanes, add_lesion, label_planes, paint
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """One entry of a data list: image name (t1n, t2w, seg, brain, ...) -> file, and the fold it belongs to."""
-
-    id: str
-    images: dict[str, Path]
-    fold: int | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,21 +40,6 @@ class Pair:
     chances: np.ndarray
 
 
-def read_datalist(path: Path) -> list[Subject]:
-    """Subjects of a JSON list: every list of the top-level object is read; image paths are relative to the file."""
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        lists = [entries for entries in table.values() if isinstance(entries, list)]
-        return [_subject(entry, path.parent) for entries in lists for entry in entries if "images" in entry]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UnsuitableTrainingData(f"The data list '{path.name}' cannot be read ({error}).") from error
-
-
-def _subject(entry: dict[str, Any], folder: Path) -> Subject:
-    images = {name: folder / relative for name, relative in entry["images"].items()}
-    return Subject(str(entry["id"]), images, entry.get("fold"))
-
-
 def read_label_maps(path: Path, preprocessing: Preprocessing) -> list[LabelPlanes]:
     """The label maps that a data list names under "labels", for painting; none is fine."""
     entries = json.loads(path.read_text(encoding="utf-8")).get("labels", [])
@@ -82,13 +53,13 @@ def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Prepr
     """
     pairs = []
     for subject in subjects:
-        missing = [name for name in (recipe.source, recipe.target) if name not in subject.images]
+        missing = subject.lacks(recipe.source, recipe.target)
         if missing:
             log.warning("%s left out: it has no %s.", subject.id, " and no ".join(missing))
             continue
         try:
             pairs += _pairs_of(subject, recipe, preprocessing)
-        except (T1T2Error, ValueError) as error:  # ValueError: the target is dark all over the brain
+        except T1T2Error as error:
             log.warning("%s left out: %s", subject.id, error)
     if not pairs:
         raise UnsuitableTrainingData("No subject of the data list can be trained on.", "See the reasons above.")
@@ -96,36 +67,15 @@ def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Prepr
 
 
 def _pairs_of(subject: Subject, recipe: Recipe, preprocessing: Preprocessing) -> list[Pair]:
-    volume = read_volume(subject.images[recipe.source])
-    target = _aligned(read_volume(subject.images[recipe.target]), volume)
-    mask = _labels(subject.images["brain"], volume) if "brain" in subject.images else None
-    brain = brain_mask(volume, mask)
-    unit = to_unit(target.array, brain)
-    weight = np.where(brain, 1.0, recipe.background_weight)
-    if "seg" in subject.images:
-        segmentation = _labels(subject.images["seg"], volume).array
-        found = regions(brain, unit, volume.array, volume.spacing_mm, segmentation)
-        weight[found.get("tumour", np.zeros_like(brain))] = recipe.tumour_weight
-    pairs = [_pair(subject.id, preprocessing.prepare(volume), unit, weight, brain)]
-    if mask is not None:
-        pairs.append(_pair(f"{subject.id} stripped", preprocessing.prepare(volume, brain), unit * brain, weight, brain))
+    case = load_case(subject, recipe.source, recipe.target)
+    weight = np.where(case.brain, 1.0, recipe.background_weight) * case.seen
+    if "tumour" in case.masks:
+        weight[case.masks["tumour"]] = recipe.tumour_weight
+    pairs = [_pair(subject.id, preprocessing.prepare(case.volume), case.truth, weight, case.brain)]
+    if "brain" in subject.images:
+        planes = preprocessing.prepare(case.volume, case.brain)
+        pairs.append(_pair(f"{subject.id} stripped", planes, case.truth * case.brain, weight, case.brain))
     return pairs
-
-
-def _aligned(image: Volume, grid: Volume) -> Volume:
-    """`image` on the grid of `grid`: as it is, or registered rigidly and resampled. Raises UnsuitableTrainingData if empty."""
-    if image.array.min() == image.array.max():
-        raise UnsuitableTrainingData(f"'{image.name}' has the same value everywhere.", "Remove it from the data list.")
-    if image.has_grid_of(grid):
-        return image
-    image = image.with_array(image.array.astype(np.float32))
-    return resample_onto(image, grid, register(image, grid))
-
-
-def _labels(path: Path, grid: Volume) -> Volume:
-    """A label map on the grid of `grid`, by nearest neighbour where its own differs."""
-    labels = read_volume(path, allow_labels=True)
-    return labels if labels.has_grid_of(grid) else resample_onto(labels, grid, interpolator=sitk.sitkNearestNeighbor)
 
 
 def _pair(name: str, planes: Planes, target: np.ndarray, weight: np.ndarray, brain: np.ndarray) -> Pair:

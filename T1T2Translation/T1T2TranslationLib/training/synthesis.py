@@ -1,4 +1,4 @@
-"""Pairs of sequences painted from label maps with random contrast (Billot et al. 2023, "SynthSeg"; Iglesias et al. 2021, "SynthSR").
+"""Pairs painted from label maps with random contrast (Billot et al. 2023, "SynthSeg"; Iglesias et al. 2021, "SynthSR").
 
 Intensities are drawn per tissue around what T1 and T2 of routine scanners show: T1 with white matter 1, T2 with brain p99.5 1.
 Labels are FreeSurfer's; 500 and above lie outside the brain.
@@ -37,7 +37,8 @@ class LabelPlanes:
 
 def label_planes(volume: Volume, preprocessing: Preprocessing) -> LabelPlanes:
     """The label map on the grid that the network would read an image of the same head on."""
-    everything = tuple(slice(0, size) for size in volume.shape)
+    i, j, k = volume.shape
+    everything = (slice(0, i), slice(0, j), slice(0, k))
     labels = np.rint(preprocessing.grid(volume, everything).forward(volume.array)).astype(np.int16)
     areas = ((labels > 0) & (labels < FIRST_EXTRACEREBRAL_LABEL)).sum(axis=(1, 2))
     return LabelPlanes(labels, areas / areas.sum())
@@ -49,8 +50,8 @@ def paint(labels: np.ndarray, background_weight: float, random: np.random.Genera
         labels = np.where(labels < FIRST_EXTRACEREBRAL_LABEL, labels, 0)
     t1, t2 = _contrast(random)
     middle = labels[len(labels) // 2]
-    images = np.concatenate([t1[labels], t2[middle][None]]).astype(np.float32)
-    images = _soften(torch.from_numpy(images), random)
+    flat = np.concatenate([t1[labels], t2[middle][None]]).astype(np.float32)
+    images = _soften(torch.from_numpy(flat), random)
     brain = (middle > 0) & (middle < FIRST_EXTRACEREBRAL_LABEL)
     weight = np.where(brain, 1.0, background_weight).astype(np.float32)
     return torch.cat([images, torch.from_numpy(weight)[None]])
@@ -105,9 +106,7 @@ def add_lesion(stack: Tensor, random: np.random.Generator) -> Tensor:
         t1 = 1 - fluid * random.uniform(0.4, 0.75)
         t2 = 0.28 + fluid * random.uniform(0.4, 0.7)
         opacity = random.uniform(0.5, 1.0) * share
-        stack = torch.cat(
-            [stack[:-2] + opacity * (t1 - stack[:-2]), (stack[-2] + opacity * (t2 - stack[-2]))[None], stack[-1:]]
-        )
+        stack = torch.cat([stack[:-2] + opacity * (t1 - stack[:-2]), (stack[-2] + opacity * (t2 - stack[-2]))[None], stack[-1:]])
     return stack
 
 

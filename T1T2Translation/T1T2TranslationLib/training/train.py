@@ -20,8 +20,9 @@ from ..errors import UnsuitableTrainingData
 from ..model import UNREADABLE, save_model
 from ..network import TranslationNetwork
 from ..preprocessing import Preprocessing
+from ..subjects import Subject, read_datalist
 from .card import metadata_of
-from .dataset import Sampler, Subject, load_pairs, read_datalist, read_label_maps
+from .dataset import Sampler, load_pairs, read_label_maps
 from .losses import combined_loss
 from .recipe import Recipe, read_recipe
 from .synthesis import LabelPlanes
@@ -46,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
     recipe = read_recipe(options.recipe)
     if options.minutes:
         recipe = dataclasses.replace(recipe, minutes=options.minutes)
-    subjects = read_datalist(options.datalist)
+    subjects = read_datalist(options.datalist, recipe.source, recipe.target)
     kept = [subject for subject in subjects if options.fold is None or subject.fold != options.fold]
     label_maps = read_label_maps(options.datalist, _preprocessing(recipe)) if recipe.painted_share else []
     train(recipe, kept, options.output, label_maps, resume=options.resume)
@@ -88,9 +89,7 @@ class Run:
         self.network = TranslationNetwork(**recipe.network.as_arguments())
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # absent from torch's stubs
         self.average = copy.deepcopy(self.network).eval()
-        self.optimiser = torch.optim.AdamW(
-            self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay
-        )
+        self.optimiser = torch.optim.AdamW(self.network.parameters(), lr=recipe.learning_rate, weight_decay=recipe.weight_decay)
         self.steps = 0
         self.seconds = 0.0
 

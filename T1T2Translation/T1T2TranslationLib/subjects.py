@@ -1,4 +1,4 @@
-"""Subjects of a data list, and what each is judged by: input, truth, brain and regions on the input's grid."""
+"""Subjects of a data list, and each as a case to learn from or be judged by: input, truth and regions on one grid."""
 
 from __future__ import annotations
 
@@ -11,36 +11,41 @@ from typing import Any
 import numpy as np
 import SimpleITK as sitk
 
-from ..errors import UnsuitableTrainingData, UnsuitableVolume
-from ..io import read_volume
-from ..metrics import to_unit
-from ..reference import align
-from ..regions import brain_region, is_skull_stripped, regions
-from ..resampling import resample_mask, resample_onto
-from ..volume import Volume, nearest_axes
+from .errors import UnsuitableTrainingData, UnsuitableVolume
+from .io import read_volume
+from .metrics import to_unit
+from .reference import align
+from .regions import brain_region, is_skull_stripped, regions
+from .resampling import resample_mask, resample_onto
+from .volume import Volume, nearest_axes
 
 
 @dataclass(frozen=True)
 class Subject:
     """One entry of a data list.
 
-    group: the list that the entry stands in ("paired", "head", "testing", ...).
     images: sequence name as in BraTS 2023 (t1n, t2w, ...), "seg" or "brain" -> file.
+    group: the list that the entry stands in ("paired", "head", "testing", ...).
     """
 
     id: str
-    group: str
     images: Mapping[str, Path]
     fold: int | None = None
+    group: str = ""
     pathology: str = ""
+
+    def lacks(self, source: str, target: str) -> list[str]:
+        """Those of the two sequences that it has not."""
+        return [name for name in (source, target) if name not in self.images]
 
 
 @dataclass(frozen=True, eq=False)
 class Case:
-    """One subject ready to be judged, all on the grid of `volume`.
+    """One subject ready to learn from or to be judged, all on the grid of `volume`.
 
     volume: the input. truth: (i, j, k) float32, the real image in the unit of T2P-1.
     masks: region name -> bool (i, j, k), the brain (or what stands for it) first.
+    seen: bool (i, j, k), inside the real image's field of view.
     skull_stripped: whether everything outside the brain is empty.
     """
 
@@ -48,6 +53,7 @@ class Case:
     volume: Volume
     truth: np.ndarray
     masks: Mapping[str, np.ndarray]
+    seen: np.ndarray
     skull_stripped: bool
 
     @property
@@ -62,7 +68,7 @@ class Case:
 
 
 def read_datalist(path: Path, source: str, target: str) -> list[Subject]:
-    """Subjects that have both sequences, from a JSON object of lists; image paths are relative to the file.
+    """Every subject of a JSON object of lists, complete or not; image paths are relative to the file.
 
     An entry has its files under "images", or beside its other keys; a plain MONAI list's "image" and "label" are
     `source` and `target`. Raises UnsuitableTrainingData if the file is no such list or nobody in it has both sequences.
@@ -71,16 +77,16 @@ def read_datalist(path: Path, source: str, target: str) -> list[Subject]:
         table = json.loads(path.read_text(encoding="utf-8"))
         entries = [(group, entry) for group, listed in table.items() if isinstance(listed, list) for entry in listed]
         subjects = [_subject(entry, group, path.parent, source, target) for group, entry in entries if isinstance(entry, dict)]
+        subjects = [subject for subject in subjects if subject.images]
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UnsuitableTrainingData(
             f"The data list '{path.name}' cannot be read ({error}).", "Give a JSON object of lists."
         ) from error
-    found = [subject for subject in subjects if source in subject.images and target in subject.images]
-    if not found:
+    if all(subject.lacks(source, target) for subject in subjects):
         raise UnsuitableTrainingData(
             f"No subject in '{path.name}' has both {source} and {target}.", "Name the sequences with --source and --target."
         )
-    return found
+    return subjects
 
 
 def _subject(entry: dict[str, Any], group: str, folder: Path, source: str, target: str) -> Subject:
@@ -90,7 +96,7 @@ def _subject(entry: dict[str, Any], group: str, folder: Path, source: str, targe
     known = {source, target, "seg", "brain"}
     images = {key: folder / value for key, value in files.items() if key in known}
     identity = entry.get("id") or (images[source].name.split(".")[0] if source in images else "unnamed")
-    return Subject(str(identity), group, images, entry.get("fold"), str(entry.get("pathology", "")))
+    return Subject(str(identity), images, entry.get("fold"), group, str(entry.get("pathology", "")))
 
 
 def load_case(subject: Subject, source: str, target: str) -> Case:
@@ -109,7 +115,7 @@ def load_case(subject: Subject, source: str, target: str) -> Case:
     except ValueError as error:
         raise UnsuitableVolume(f"The {target} of '{subject.id}' shows no brain: {error}.", "Leave the subject out.") from error
     masks = regions(brain, truth, volume.array, volume.spacing_mm, segmentation, brain_name=name)
-    return Case(subject, volume, truth, masks, is_skull_stripped(volume))
+    return Case(subject, volume, truth, masks, seen, is_skull_stripped(volume))
 
 
 def _segmentation(path: Path, grid: Volume) -> np.ndarray:
