@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 import time
 import unittest
 from typing import Annotated
@@ -18,10 +17,10 @@ from slicer.i18n import translate
 from slicer.parameterNodeWrapper import Choice, WithinRange, parameterNodeWrapper
 from slicer.util import TESTING_DATA_URL, VTKObservationMixin
 from T1T2TranslationLib import catalog, layers, panel, requirements, samples
-from T1T2TranslationLib.conversation import Conversation
 from T1T2TranslationLib.errors import Cancelled, T1T2Error, UnsuitableVolume
 from T1T2TranslationLib.translation import DISCLAIMER
 from T1T2TranslationLib.volume import Volume
+from T1T2TranslationLib.worker_process import WorkerProcess
 
 
 class T1T2Translation(base.ScriptedLoadableModule):
@@ -78,7 +77,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui = slicer.util.childWidgetVariables(uiWidget)
         uiWidget.setMRMLScene(slicer.mrmlScene)
         self.logic = T1T2TranslationLogic()
-        self.worker = WorkerProcess()
+        self.worker = WorkerProcess(qt, slicer.app.temporaryPath)
         self.ui.disclaimerLabel.setText(DISCLAIMER)
         for card in filter(lambda card: card.usable, catalog.list_models()):
             self.ui.modelSelector.addItem(card.title, card.name)
@@ -205,59 +204,6 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
 
     def showOverlay(self):
         self.logic.showOverlay(self.ui.overlaySelector.currentData, self._parameterNode.overlayOpacity)
-
-
-class WorkerProcess:
-    """The engine in a process of its own: started when first needed, warm until closed; it ends when its stdin closes."""
-
-    def __init__(self):
-        self.talk = Conversation(lambda data: self._process.write(data))
-        self._process = None
-
-    def translate(self, arguments, onProgress, onDone, onError):
-        """See `Conversation.ask`."""
-        if not self._isRunning():
-            self._start()
-        self.talk.ask(arguments, slicer.app.temporaryPath, onProgress, onDone, onError)
-
-    def cancel(self):
-        """Ask for an end, which onError(Cancelled) announces within a second."""
-        self.talk.cancel()
-        qt.QTimer.singleShot(800, self._giveUp)
-
-    def close(self):
-        self.talk.drop()
-        if self._isRunning():
-            self._process.closeWriteChannel()  # a launcher's child, which kill does not reach, ends by this
-            self._process.kill()
-            self._process.waitForFinished(1000)
-
-    def _isRunning(self):
-        return self._process is not None and self._process.state() != qt.QProcess.NotRunning
-
-    def _start(self):
-        folder = os.path.dirname(os.path.abspath(__file__))
-        environment = qt.QProcessEnvironment.systemEnvironment()
-        environment.insert("PYTHONPATH", os.pathsep.join(filter(None, [folder, os.environ.get("PYTHONPATH")])))
-        self._process = qt.QProcess()
-        self._process.setProcessEnvironment(environment)
-        self._process.setWorkingDirectory(folder)  # should a launcher replace PYTHONPATH: -m looks here first
-        self._process.connect("readyReadStandardOutput()", self._onOutput)
-        self._process.connect("finished(int,QProcess::ExitStatus)", self._onEnded)
-        self._process.connect("errorOccurred(QProcess::ProcessError)", self._onEnded)
-        self._process.start(sys.executable, ["-m", "T1T2TranslationLib.worker"])
-
-    def _onOutput(self):
-        self.talk.receive(self._process.readAllStandardOutput().data())
-
-    def _onEnded(self):
-        if not self._isRunning():
-            self.talk.lose(self._process.readAllStandardError().data().decode(errors="replace") or self._process.errorString())
-
-    def _giveUp(self):
-        if self.talk.is_cancelled:
-            self.talk.give_up()
-            self.close()
 
 
 class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
@@ -457,7 +403,7 @@ class T1T2TranslationTest(base.ScriptedLoadableModuleTest):
         if requirements.torch_version() is None or not any(card.name == "t1_to_t2" for card in catalog.list_models()):
             self.skipTest("PyTorch or the model t1_to_t2 is not installed")
         here = self.logic.process(self.head, device="cpu")
-        worker, answers = WorkerProcess(), []
+        worker, answers = WorkerProcess(qt, slicer.app.temporaryPath), []
         self.addCleanup(worker.close)
         arguments = self.logic.volumes(self.head) | {"model": "t1_to_t2", "device": "cpu"}
         worker.translate(arguments, lambda fraction, message: None, answers.append, answers.append)

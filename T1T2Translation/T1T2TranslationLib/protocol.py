@@ -27,7 +27,7 @@ from .volume import Volume
 Message = dict[str, Any]
 
 
-class UnreadableMessage(T1T2Error):  # noqa: N818 - named as its siblings are
+class UnreadableMessage(T1T2Error):
     """A line or a file between panel and worker that is not what the protocol promises."""
 
 

@@ -33,7 +33,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "pages": ({"numpy", "matplotlib"}, {"report", "pictures", "layers"}),
     "behind the faces": (
         {"numpy", "SimpleITK"},
-        {"conversation", "job", "panel", "requirements", "samples", "subjects", "file_translation"},
+        {"conversation", "worker_process", "job", "panel", "requirements", "samples", "subjects", "file_translation"},
     ),
     "faces": (
         {"numpy", "SimpleITK", "torch", "matplotlib", "monai", "scipy", "tqdm"},

@@ -181,11 +181,11 @@ def test_apply_translates_in_the_worker_and_shows_the_result(slicer_host, ready,
 def test_the_worker_stays_warm_and_a_second_apply_updates_the_outputs(slicer_host, ready):
     ready.ui.applyButton.click()
     finish(slicer_host, ready)
-    worker, nodes = ready.worker._process.processId(), slicer.mrmlScene.GetNumberOfNodes()
+    worker, nodes = ready.worker.process_id, slicer.mrmlScene.GetNumberOfNodes()
     start = time.monotonic()
     ready.ui.applyButton.click()
     finish(slicer_host, ready)
-    assert ready.worker._process.processId() == worker
+    assert ready.worker.process_id == worker
     assert slicer.mrmlScene.GetNumberOfNodes() == nodes
     assert time.monotonic() - start < 30
 
@@ -248,7 +248,7 @@ def test_a_worker_that_does_not_answer_a_cancellation_is_killed(slicer_host, rea
     ready.ui.cancelButton.click()
     finish(slicer_host, ready, 1.5)
     assert "Cancelled" in ready.ui.messageLabel.text
-    assert not ready.worker._isRunning()
+    assert not ready.worker.is_running
     assert not job_folders(slicer_host)
 
 
@@ -301,7 +301,7 @@ def test_the_result_of_a_removed_input_is_dropped(slicer_host, ready, head):
 def test_a_reload_ends_the_worker_and_leaves_no_files(slicer_host, ready):
     ready.ui.applyButton.click()
     slicer_host.process_events(100)
-    process = ready.worker._process.processId()
+    process = ready.worker.process_id
     slicer_host.close_widgets()
     assert not job_folders(slicer_host)
     with pytest.raises(ProcessLookupError):
