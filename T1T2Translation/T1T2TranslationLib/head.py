@@ -131,12 +131,15 @@ def _inner(tissue: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
 
 
 def _box(tissue: np.ndarray, stride: Sequence[int], shape: Sequence[int]) -> list[slice]:
-    """Bounding box of `tissue` along R, A and S in voxels of the full volume, one coarse voxel wider."""
+    """Bounding box of `tissue` along R, A and S in voxels of the full volume, at least one coarse voxel wider.
+
+    Tissue may begin anywhere between two coarse voxels; the air around keeps what a network does at borders out of sight.
+    """
     box = []
     for axis, (step, size) in enumerate(zip(stride, shape, strict=True)):
         others = tuple(other for other in range(3) if other != axis)
         occupied = np.flatnonzero(tissue.any(axis=others))
-        box.append(slice(max(0, int(occupied[0] - 1) * step), min(size, int(occupied[-1] + 2) * step)))
+        box.append(slice(max(0, int(occupied[0] - 2) * step), min(size, int(occupied[-1] + 2) * step)))
     return box
 
 
