@@ -89,7 +89,9 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui.overlaySelector.connect("activated(int)", self.showOverlay)
         self.ui.opacitySlider.connect("valueChanged(double)", self.logic.setOverlayOpacity)
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndCloseEvent, self.onSceneEndClose)
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartImportEvent, self.onSceneStartImport)
+        # After a scene was closed or read, and after the selectors (of a higher priority) know its nodes.
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndBatchProcessEvent, self.onSceneEndBatch, priority=-1.0)
         self.enter()
 
     def enter(self):
@@ -98,12 +100,14 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.update()
 
     def bind(self):
-        """Let panel and parameter node follow each other; what connectGui cannot bind follows in `update`."""
+        """Let panel and parameter node follow each other; what cannot be bound follows in `update`."""
         self._parameterNode = self.logic.getParameterNode()
         if self._parameterNode.inputVolume is None:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # also label maps and vector volumes
             self._parameterNode.inputVolume = next((node for node in volumes if node.GetNodeTagName() == "Volume"), None)
-        self._guiTag = self._parameterNode.connectGui(self.ui)
+        named = {widget.property("SlicerParameterName"): widget for widget in vars(self.ui).values()}
+        widgets = {name: widget for name, widget in named.items() if name}
+        self._guiTag = self._parameterNode.connectParametersToGui(widgets)  # connectGui does not tell the tag
         self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
 
     def unbind(self):
@@ -120,10 +124,14 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
     def onSceneStartClose(self, caller, event):
         self.worker.talk.drop()
         self.unbind()
-
-    def onSceneEndClose(self, caller, event):
         self.showMessage("")
-        self.enter()
+
+    def onSceneStartImport(self, caller, event):
+        self.unbind()  # what it remembers of nodes that are still to be read would stay None
+
+    def onSceneEndBatch(self, caller, event):
+        if self._parameterNode is None:
+            self.enter()
 
     def onMaskChosen(self, node):
         if self._parameterNode is not None:
@@ -163,12 +171,13 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         try:
             arguments = self.logic.volumes(chosen.inputVolume, chosen.referenceVolume, chosen.maskNode)
             arguments.update(model=chosen.model, device=chosen.device, accept_any_input=chosen.acceptAnyInput)
+            self.onProgress(0.0, _("Starting"))
+            self.showMessage("")
             self.worker.translate(arguments, self.onProgress, self.onDone, self.onError)
         except T1T2Error as error:
             self.onError(error)
         else:
-            self.onProgress(0.0, _("Starting"))
-            self.showMessage("")
+            self.update()
 
     def onProgress(self, fraction, message):
         self.ui.progressBar.setValue(round(100 * fraction))
@@ -180,7 +189,8 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
             return
         self.logic.showTranslation(translation, self._inputOfJob)
         self.showMessage(_("Done in {seconds} s on {device}.").format(**translation.provenance))
-        self.showOverlay()
+        if self._parameterNode is not None:  # else a scene is just being added, and the panel will follow
+            self.showOverlay()
 
     def onError(self, error):
         self.showMessage(str(error), isError=not isinstance(error, Cancelled))

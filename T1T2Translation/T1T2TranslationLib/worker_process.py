@@ -40,6 +40,7 @@ class WorkerProcess:
         if not self.is_running:
             self._start()
         self.talk.ask(arguments, self._temporary_folder, on_progress, on_done, on_error)
+        self._on_ended()  # Windows tells of a failed start at once, when there is no job yet
 
     def cancel(self) -> None:
         """Ask for an end, which on_error(Cancelled) announces within a second."""

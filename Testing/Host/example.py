@@ -115,14 +115,13 @@ class ExampleWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
         self.applied = 0
         self.ui.applyButton.connect("clicked(bool)", self.onApply)
         self.parameterNode = ExampleParameterNode(self.logic.getParameterNode())
-        self.guiTag = self.parameterNode.connectGui(self.ui)
+        self.parameterNode.connectGui(self.ui)
 
     def onApply(self):
         self.applied += 1
         self.ui.progressBar.value = 40
 
     def cleanup(self):
-        self.parameterNode.disconnectGui(self.guiTag)
         self.removeObservers()
 
 

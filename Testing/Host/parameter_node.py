@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import types
 import typing
+import weakref
 from typing import Any
 
 import slicer
@@ -62,7 +63,7 @@ def _wrapped(cls: type) -> type:
         setattr(cls, name, _property(name))
     cls.allParameters = parameters
     for name, value in vars(_Wrapper).items():
-        if not name.startswith("__") or name == "__init__":
+        if not name.startswith("__") or name in ("__init__", "__del__"):
             setattr(cls, name, value)
     return cls
 
@@ -90,10 +91,24 @@ class _Wrapper:
         self._guis: dict[int, dict[str, Any]] = {}
         self._next_gui = 0
         self._is_updating_gui = False
+        self._cache: dict[str, Any] = {}
+        self._being_written: str | None = None
         for parameter in self.allParameters.values():
             if not parameterNode.HasParameter(parameter.name):
                 parameter.write(parameterNode, parameter.default)
-            parameter.read(parameterNode)
+            self._cache[parameter.name] = parameter.read(parameterNode)
+        wrapper = weakref.ref(self)
+        self._cache_tag = parameterNode.AddObserver(vtk.vtkCommand.ModifiedEvent, lambda caller, event: wrapper()._read_all())
+
+    def __del__(self):
+        if hasattr(self, "_cache_tag"):
+            self.parameterNode.RemoveObserver(self._cache_tag)
+
+    def _read_all(self) -> None:
+        """Values are remembered until the parameter node says that it changed."""
+        for parameter in self.allParameters.values():
+            if parameter.name != self._being_written:
+                self._cache[parameter.name] = parameter.read(self.parameterNode)
 
     def _known(self, name: str) -> Parameter:
         if name not in self.allParameters:
@@ -110,11 +125,16 @@ class _Wrapper:
         return bool(self._known(name))
 
     def getValue(self, name):
-        return self._known(name).read(self.parameterNode)
+        return self._cache[self._known(name).name]
 
     def setValue(self, name, value):
-        with slicer.util.NodeModify(self.parameterNode):
-            self._known(name).write(self.parameterNode, value)
+        parameter, self._being_written = self._known(name), name
+        try:
+            with slicer.util.NodeModify(self.parameterNode):
+                parameter.write(self.parameterNode, value)
+                self._cache[name] = parameter.read(self.parameterNode)
+        finally:
+            self._being_written = None
 
     def StartModify(self):
         return self.parameterNode.StartModify()
@@ -132,13 +152,13 @@ class _Wrapper:
         return self.parameterNode.Modified()
 
     def connectGui(self, gui):
-        """Tie every widget with a `SlicerParameterName` to its parameter; the answer is for `disconnectGui`."""
+        """Tie every widget with a `SlicerParameterName` to its parameter; returns no tag, so that it cannot be undone."""
         widgets = gui.findChildren("QWidget") if hasattr(gui, "isWidgetType") else vars(gui).values()
         names = [(widget.property(SlicerParameterNamePropertyName), widget) for widget in widgets]
-        return self.connectParametersToGui({name: widget for name, widget in names if name})
+        self.connectParametersToGui({name: widget for name, widget in names if name})
 
     def connectParametersToGui(self, mapping):
-        """Tie widgets to parameters: name -> widget."""
+        """Tie widgets to parameters: name -> widget; the answer is for `disconnectGui`."""
         from .gui_connectors import connector_for
 
         for name in mapping:
@@ -153,7 +173,7 @@ class _Wrapper:
         return tag
 
     def disconnectGui(self, guiTag):
-        """Undo `connectGui`."""
+        """Undo `connectParametersToGui`; an unknown tag is passed over."""
         for connector in self._guis.pop(guiTag, {}).values():
             connector.observe(None)
 

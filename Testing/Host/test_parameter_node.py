@@ -90,7 +90,7 @@ def test_gui_and_parameters_follow_each_other_until_disconnected(wrapper, node):
         check=named(qt.QCheckBox(), "on"),
     )
     parameters = wrapper(node)
-    tag = parameters.connectGui(ui)
+    tag = parameters.connectParametersToGui({"opacity": ui.slider, "device": ui.box, "plane": ui.plane, "on": ui.check})
     assert (ui.slider.value, ui.slider.maximum, ui.box.count, ui.plane.currentText) == (0.5, 1.0, 2, "AXIAL")
     parameters.opacity = 0.25
     ui.box.setCurrentIndex(1)
@@ -99,6 +99,28 @@ def test_gui_and_parameters_follow_each_other_until_disconnected(wrapper, node):
     parameters.disconnectGui(tag)
     ui.check.click()
     assert parameters.on is True
+
+
+def test_what_connect_gui_tied_cannot_be_untied(wrapper, node):
+    import qt
+
+    ui = Ui(check=named(qt.QCheckBox(), "on"))
+    parameters = wrapper(node)
+    tag = parameters.connectGui(ui)
+    assert tag is None
+    parameters.disconnectGui(tag)
+    ui.check.click()
+    assert parameters.on is True
+
+
+def test_values_are_remembered_until_the_node_says_that_it_changed(wrapper, node):
+    parameters, was = wrapper(node), node.GetDisableModifiedEvent()
+    node.SetDisableModifiedEvent(True)
+    node.SetParameter("opacity", "0.75")
+    node.SetDisableModifiedEvent(was)
+    assert parameters.opacity == 0.5
+    node.Modified()
+    assert parameters.opacity == 0.75
 
 
 def test_a_parameter_name_that_does_not_exist_is_refused(wrapper, node):

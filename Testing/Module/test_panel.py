@@ -150,6 +150,41 @@ def test_the_mask_selector_offers_segmentations_and_label_maps_alone(panel, head
     assert selector.currentNode() is labels
 
 
+def test_after_a_closed_scene_or_a_reload_old_parameters_and_the_panel_leave_each_other_alone(slicer_host, panel):
+    old = panel._parameterNode
+    slicer.mrmlScene.Clear()
+    assert panel._parameterNode is not old
+    calls = []
+    old.setValue = lambda *arguments: calls.append(arguments)
+    panel.ui.acceptAnyInputCheckBox.click()
+    assert not calls
+    assert panel._parameterNode.acceptAnyInput
+    last = panel._parameterNode
+    panel.cleanup()
+    panel.ui.acceptAnyInputCheckBox.click()
+    assert last.acceptAnyInput
+
+
+def test_a_saved_scene_comes_back_with_its_choices_and_results(slicer_host, results, head, tmp_path):
+    names = ("inputVolume", "maskNode", "syntheticVolume", "absoluteErrorVolume")
+    results._parameterNode.maskNode = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSegmentationNode", "Brain")
+    results._parameterNode.device = "cpu"
+    kept = [results._parameterNode.getValue(name).GetName() for name in names]
+    path = str(tmp_path / "scene.mrml")
+    slicer.mrmlScene.SetURL(path)
+    slicer.mrmlScene.Commit()
+    slicer.mrmlScene.Clear()
+    assert results._parameterNode.syntheticVolume is None
+    assert not results.ui.resultsCollapsibleButton.visible
+    slicer.mrmlScene.SetURL(path)
+    slicer.mrmlScene.Import()
+    found = [results._parameterNode.getValue(name) for name in names]
+    assert [node and node.GetName() for node in found] == kept
+    assert results._parameterNode.device == "cpu"
+    assert results.ui.maskSelector.currentNode() is found[1]
+    assert results.ui.overlaySelector.count == 3
+
+
 # ---- a translation
 
 
@@ -273,6 +308,15 @@ def test_a_worker_that_cannot_be_started_is_told(slicer_host, ready, monkeypatch
     finish(slicer_host, ready)
     assert "ended unexpectedly" in ready.ui.messageLabel.text
     assert ready.ui.applyButton.enabled
+
+
+def test_a_start_that_fails_at_once_is_told(ready, monkeypatch):
+    import qt
+
+    monkeypatch.setattr(ready.worker, "_start", lambda: setattr(ready.worker, "_process", qt.QProcess()))  # as on Windows
+    ready.ui.applyButton.click()
+    assert "ended unexpectedly" in ready.ui.messageLabel.text
+    assert not ready.worker.talk.is_busy
 
 
 @needs_model
