@@ -89,7 +89,8 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui.overlaySelector.connect("activated(int)", self.showOverlay)
         self.ui.opacitySlider.connect("valueChanged(double)", self.logic.setOverlayOpacity)
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartCloseEvent, self.onSceneStartClose)
-        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartImportEvent, self.onSceneStartImport)
+        # What is remembered of nodes that are still to be read would stay None.
+        self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartImportEvent, lambda caller, event: self.unbind())
         # After a scene was closed or read, and after the selectors (of a higher priority) know its nodes.
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndBatchProcessEvent, self.onSceneEndBatch, priority=-1.0)
         self.enter()
@@ -105,8 +106,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         if self._parameterNode.inputVolume is None:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # also label maps and vector volumes
             self._parameterNode.inputVolume = next((node for node in volumes if node.GetNodeTagName() == "Volume"), None)
-        named = {widget.property("SlicerParameterName"): widget for widget in vars(self.ui).values()}
-        widgets = {name: widget for name, widget in named.items() if name}
+        widgets = {name: widget for widget in vars(self.ui).values() if (name := widget.property("SlicerParameterName"))}
         self._guiTag = self._parameterNode.connectParametersToGui(widgets)  # connectGui does not tell the tag
         self.addObserver(self._parameterNode, vtk.vtkCommand.ModifiedEvent, self.update)
 
@@ -125,9 +125,6 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.worker.talk.drop()
         self.unbind()
         self.showMessage("")
-
-    def onSceneStartImport(self, caller, event):
-        self.unbind()  # what it remembers of nodes that are still to be read would stay None
 
     def onSceneEndBatch(self, caller, event):
         if self._parameterNode is None:

@@ -27,7 +27,7 @@ MODULE = Path(__file__).resolve().parents[1] / "T1T2Translation" / "T1T2Translat
 VIEWS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
 CENTRE_MM = (-12.0, -14.0, 10.0)  # RAS: through ventricles and deep grey matter
 TILE = (360, 340)  # pixels of a slice view: width, height
-WIDE_TILE = (640, 400)  # as wide as Slicer's own views: has room for its legend
+WIDE_TILE = (640, 400)  # as wide as Slicer's own views
 PANEL_WIDTH = 440
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_S = 300
@@ -96,7 +96,8 @@ def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def slices(t1) -> np.ndarray:
-    """The input, and the slice views as the panel leaves them, with Slicer's own legend."""
+    """The input, and the slice views as the panel leaves them."""
+    hide_legends()
     axial, coronal, sagittal = (view(name, WIDE_TILE, "SYNTHETIC T2 with predicted error") for name in VIEWS)
     composite = slicer.app.layoutManager().sliceWidget("Red").mrmlSliceCompositeNode()
     shown = composite.GetBackgroundVolumeID(), composite.GetForegroundVolumeID()
@@ -105,7 +106,8 @@ def slices(t1) -> np.ndarray:
     original = view("Red", WIDE_TILE, "T1")
     composite.SetBackgroundVolumeID(shown[0])
     composite.SetForegroundVolumeID(shown[1])
-    return sheet([[original, axial], [coronal, sagittal]])
+    error = slicer.mrmlScene.GetNodeByID(shown[1])
+    return with_legend(sheet([[original, axial], [coronal, sagittal]]), error)
 
 
 def opacity(panel) -> np.ndarray:
@@ -132,7 +134,7 @@ def overview(parameters) -> np.ndarray:
 
 
 def hide_legends() -> None:
-    """Slicer's own legends would cover small views; the sheet gets another."""
+    """Slicer's own legends are drawn larger off screen than in Slicer, over the head; the sheet gets another."""
     for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode"):
         legend.SetVisibility(False)
 
@@ -154,8 +156,7 @@ def view(name: str, size: tuple[int, int], title: str) -> np.ndarray:
         "bottom": ((width / 2, top + height - MARGIN), "mb"),
     }
     for side, letter in directions(logic.GetSliceNode()).items():
-        if side != "right" or size != WIDE_TILE:  # where Slicer's legend stands
-            write(picture, *places[side], letter, 20)
+        write(picture, *places[side], letter, 20)
     write(picture, (MARGIN, top + height - MARGIN), "lb", VIEWS[name], 16)
     return np.asarray(picture)
 
