@@ -41,7 +41,7 @@ BAD_VOLUMES = {
     "sheared": (head(), SHEARED, "slanted axes"),
     "CT": (np.where(head() > 0, head() // 10, -1000), AFFINE, "as in a CT"),
     "T2": (head(contrast="T2"), AFFINE, "as in a T2 or FLAIR"),
-    "huge voxels": (head(), np.diag([40.0, 40.0, 40.0, 1.0]), "1640 mm long"),
+    "huge voxels": (head(), np.diag([40.0, 40.0, 40.0, 1.0]), "1680 mm long"),
 }
 
 
