@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .errors import UnsuitableVolume
-from .head import Head
+from .head import Head, find_head
 from .translation import Check
 from .volume import Volume
 
@@ -17,6 +17,8 @@ _LEAST_HEAD_MM = 90.0
 _MOST_TILT_DEGREES = 30.0
 # Below this many distinct values inside the head an image of whole numbers is a label map.
 _LABEL_VALUES = 64
+# A segmentation with more segments than this is none.
+_MOST_MASK_VALUES = 256
 # Air of a CT is near -1000 HU; no MR scanner writes a background below this share of its tissue.
 _CT_AIR = -200.0
 # Inner head of a T1, white matter 1: cerebrospinal fluid is dark, so its 95th percentile stays low (measured: 1.04-1.13 on 17
@@ -40,8 +42,37 @@ def refuse_if_red(checks: tuple[Check, ...], name: str) -> None:
     if reasons:
         raise UnsuitableVolume(
             f"'{name}' was refused: {' '.join(reasons)}",
-            "Choose a suitable scan, or ask for the translation in spite of the checks.",
+            "Choose a suitable scan, or insist: --force in the shell, Advanced in the panel.",
         )
+
+
+def refuse_unfit_mask(mask: Volume) -> None:
+    """Raise UnsuitableVolume if `mask` is a greyscale image; segments may have any whole numbers."""
+    sample = mask.array[::3, ::3, ::3]
+    distinct = np.unique(sample)
+    if distinct.size > _MOST_MASK_VALUES or not np.array_equal(distinct, np.rint(distinct)):
+        raise UnsuitableVolume(
+            f"The mask '{mask.name}' is a greyscale image: it holds {distinct.size} different values.",
+            "Choose a brain mask or a segmentation.",
+        )
+
+
+def check_reference(reference: Volume, volume: Volume, target_sequence: str) -> tuple[str, ...]:
+    """Warnings about a real image to compare with; raises UnsuitableVolume if it is the input itself or a label map."""
+    if reference.shape == volume.shape and np.array_equal(reference.array, volume.array):
+        raise UnsuitableVolume(
+            f"The reference '{reference.name}' is the input itself.", f"Choose a real {target_sequence} of this patient."
+        )
+    head = find_head(reference)
+    if _kind(reference, head).level == "red":
+        raise UnsuitableVolume(
+            f"The reference '{reference.name}' holds only a few different whole numbers, as a label map does.",
+            f"Choose a real {target_sequence} of this patient.",
+        )
+    _, p95, _ = _scaled_percentiles(head)
+    if target_sequence == "T2" and p95 <= _BRIGHT_P95:
+        return (f"The reference '{reference.name}' does not look like a T2: its fluid is not brighter than white matter.",)
+    return ()
 
 
 def _slices(volume: Volume, head: Head) -> Check:
@@ -88,9 +119,15 @@ def _kind(volume: Volume, head: Head) -> Check:
 
 
 def _contrast(volume: Volume, head: Head) -> Check:
-    p25, p95, p99 = np.percentile((head.inner - head.air) / (head.level - head.air), [25, 95, 99])
+    p25, p95, p99 = _scaled_percentiles(head)
     if p95 > _BRIGHT_P95 and p25 < _T2_P25:
         return Check("contrast", "red", "Fluid or lesions are brighter than white matter, as in a T2 or FLAIR; a T1 is needed.")
     if p95 > _BRIGHT_P95 or p99 > _ENHANCED_P99:
         return Check("contrast", "amber", "Parts are much brighter than white matter, as in a T1 with contrast agent.")
     return Check("contrast", "green", "Dark fluid and bright white matter, as in a T1.")
+
+
+def _scaled_percentiles(head: Head) -> tuple[float, float, float]:
+    """25th, 95th and 99th percentile of the inner head; air 0, white matter of a T1 1."""
+    p25, p95, p99 = np.percentile((head.inner - head.air) / (head.level - head.air), [25, 95, 99])
+    return float(p25), float(p95), float(p99)

@@ -14,6 +14,7 @@ from .network import TranslationNetwork
 # bf16 on a CPU must win by this factor in a timed batch; where it is emulated it loses by more.
 _CPU_BF16_GAIN = 1.25
 _PROBE_SIZE = (2, 128, 128)  # planes, height, width
+_TIMED_BATCHES = 5
 
 
 @dataclass(frozen=True)
@@ -83,8 +84,8 @@ def _cpu(network: TranslationNetwork, reason: str = "") -> Device:
     if not has_bf16:
         return full
     half = Device(torch.device("cpu"), torch.bfloat16, batch_size=8, reason=reason)
-    is_quicker = _Trial(network, full).seconds() > _CPU_BF16_GAIN * _Trial(network, half).seconds()
-    return half if is_quicker else full
+    seconds_full, seconds_half = _best_seconds(_Trial(network, full), _Trial(network, half))
+    return half if seconds_full > _CPU_BF16_GAIN * seconds_half else full
 
 
 class _Trial:
@@ -101,15 +102,16 @@ class _Trial:
         """The output, on the CPU: bringing it there waits for the device."""
         return self.network(self.planes).cpu()
 
-    def seconds(self) -> float:
-        """Best of three timed batches after one to warm up."""
-        self.run()
-        times = []
-        for _ in range(3):
+
+def _best_seconds(*trials: _Trial) -> list[float]:
+    """Best of five timed batches of each, after one to warm up; taken in turn, so that a busy moment hits all alike."""
+    times: list[list[float]] = [[] for _ in trials]
+    for _ in range(1 + _TIMED_BATCHES):
+        for trial, taken in zip(trials, times, strict=True):
             start = time.perf_counter()
-            self.run()
-            times.append(time.perf_counter() - start)
-        return min(times)
+            trial.run()
+            taken.append(time.perf_counter() - start)
+    return [min(taken[1:]) for taken in times]
 
 
 def _first_line(error: BaseException) -> str:

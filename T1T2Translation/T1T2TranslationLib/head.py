@@ -61,7 +61,11 @@ def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
         inside = _reduce_any(toward_ras(mask, order, flipped), stride)
         if not inside.any():
             raise UnsuitableVolume(f"The mask of '{volume.name}' is empty on its grid.", "Choose a mask that covers the brain.")
-        tissue = tissue & inside if (tissue & inside).any() else inside  # a wide mask holds air, which is not the inner head
+        if not (tissue & inside).any():
+            raise UnsuitableVolume(
+                f"The mask of '{volume.name}' lies beside the head: they do not overlap.", "Choose the mask of this scan."
+            )
+        tissue = tissue & inside  # a wide mask holds air, which is not the inner head
     inner = coarse[_inner(tissue, spacing_mm * stride)]
     level = float(np.percentile(inner, _LEVEL_PERCENTILE))
     if not level > air:

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from . import __version__
-from .checks import check_input, refuse_if_red
+from .checks import check_input, check_reference, refuse_if_red, refuse_unfit_mask
 from .device import Device, choose_device
 from .errors import DeviceFailure
 from .head import find_head
@@ -58,7 +58,10 @@ def translate(
     if not isinstance(model, Model):
         model = load_model(model)
     progress(0.01, "Looking at the scan")
+    if mask is not None:
+        refuse_unfit_mask(mask)
     inside = None if mask is None else resample_mask(mask, volume)
+    warnings = () if reference is None else check_reference(reference, volume, model.card.target)
     head = find_head(volume, inside)
     checks = check_input(volume, head, model.card.source)
     if not accept_any_input:
@@ -80,7 +83,7 @@ def translate(
         synthetic=synthetic,
         predicted_error=error,
         checks=checks,
-        warnings=prediction.warnings,
+        warnings=prediction.warnings + warnings,
         provenance=_provenance(model, prediction, seconds) | {"mask_given": mask is not None},
         comparison=comparison,
     )

@@ -12,7 +12,7 @@ from .translation import UNIT, Translation
 from .volume import Volume
 
 _IMAGE_WINDOW = (0, 1.2 * UNIT)
-_ERROR_WINDOW = (0, 0.4 * UNIT)
+ERROR_WINDOW = (0, 0.4 * UNIT)
 _SIGNED_ERROR_WINDOW = (-0.4 * UNIT, 0.4 * UNIT)
 
 
@@ -38,13 +38,13 @@ def layers_of(translation: Translation) -> list[Layer]:
     """The synthetic image, its predicted error and, where there was a reference, that and the true errors."""
     found = [
         Layer("synthetic", translation.synthetic, "", "Grey", _IMAGE_WINDOW),
-        Layer("predictedError", translation.predicted_error, "Predicted error", "Inferno", _ERROR_WINDOW, hides_zero=True),
+        Layer("predictedError", translation.predicted_error, "Predicted error", "Inferno", ERROR_WINDOW, hides_zero=True),
     ]
     comparison = translation.comparison
     if comparison is not None:
         aligned = comparison.reference.with_array(comparison.reference.array, f"{comparison.reference.name} aligned")
         found += [
-            Layer("absoluteError", comparison.absolute_error, "True error", "Inferno", _ERROR_WINDOW, hides_zero=True),
+            Layer("absoluteError", comparison.absolute_error, "True error", "Inferno", ERROR_WINDOW, hides_zero=True),
             Layer("signedError", comparison.signed_error, "True error, signed", "DivergingBlueRed", _SIGNED_ERROR_WINDOW),
             Layer("alignedReference", aligned, "", "Grey", _IMAGE_WINDOW),
         ]

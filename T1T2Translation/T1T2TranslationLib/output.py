@@ -157,7 +157,7 @@ def _is_same_file(path: Path, other: str | Path) -> bool:
 @contextmanager
 def _plain_errors(path: Path) -> Iterator[None]:
     """Whatever the system says against writing becomes UnsuitableOutput."""
-    remedy = "Free some space, or write elsewhere."
+    remedy = "Choose a folder that exists and can be written, with free space."
     try:
         yield
     except OSError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import json
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,16 +11,16 @@ from string import Template
 
 import numpy as np
 
+from .layers import ERROR_WINDOW
 from .output import staged_files
 from .pictures import AXIAL, PLANES, Plane, View, legend_of, png_of, view_of_head, window_of, worst_axial
 from .translation import DISCLAIMER, MARK, UNIT, Check, Translation
 from .volume import Volume
 
 # What the levels of a check mean to a reader.
-_LEVELS = {"green": "fine", "amber": "translated, but look", "red": "translated in spite of it"}
+_LEVELS = {"green": "no fault found", "amber": "translated, but look", "red": "translated in spite of it"}
 _ERROR_COLOURS, _GREY = "inferno", "gray"
 _SAID_ABOVE = ("mark", "disclaimer")
-_ROUNDING = 50  # the error scale ends at a multiple of this
 
 
 class Html(str):
@@ -80,18 +79,16 @@ def render_report(volume: Volume, translation: Translation) -> str:
 def _columns(volume: Volume, translation: Translation, source: str, target: str) -> list[_Column]:
     unit = f"1/{UNIT} of {target}"
     comparison = translation.comparison
-    errors = [translation.predicted_error] + ([comparison.absolute_error] if comparison else [])
-    high = max(window_of(error.array)[1] for error in errors)
-    high = max(_ROUNDING, math.ceil(high / _ROUNDING) * _ROUNDING)
+    low, high = ERROR_WINDOW  # the same for every patient and in the panel: colours can be compared
     columns = [
         _Column(source, volume, *window_of(volume.array), _GREY, "as scanned"),
         _Column(f"{MARK} {target}", translation.synthetic, 0, UNIT, _GREY, unit),
     ]
     if comparison:
         columns.append(_Column(f"real {target}", comparison.reference, 0, UNIT, _GREY, unit))
-    columns.append(_Column("predicted error", translation.predicted_error, 0, high, _ERROR_COLOURS, unit))
+    columns.append(_Column("predicted error", translation.predicted_error, low, high, _ERROR_COLOURS, unit))
     if comparison:
-        columns.append(_Column("true error", comparison.absolute_error, 0, high, _ERROR_COLOURS, unit))
+        columns.append(_Column("true error", comparison.absolute_error, low, high, _ERROR_COLOURS, unit))
     return columns
 
 
@@ -132,7 +129,7 @@ def _legend(column: _Column) -> Html:
         title=column.title,
         source=legend_of(column.colours),
         low=f"{column.low:.0f}",
-        high=f"{column.high:.0f}",
+        high=f"{column.high:.0f} and more",
         unit=column.unit,
     )
 
@@ -144,7 +141,7 @@ def _facts(view: View, translation: Translation) -> Html:
     """The few numbers to see first."""
     expected = view.oriented(translation.predicted_error.array)[view.head]
     expected = expected[expected > 0]  # outside a mask nothing was translated
-    facts = [("mean error predicted", f"{expected.mean() if expected.size else 0:.0f}", f"of {UNIT}, over the head or its mask")]
+    facts = [("mean error predicted", f"{expected.mean() if expected.size else 0:.0f}", f"of {UNIT}, all that is shown")]
     if translation.comparison and translation.comparison.metrics:
         region, scores = next(iter(translation.comparison.metrics.items()))
         if "MAE" in scores:

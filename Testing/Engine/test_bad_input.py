@@ -115,3 +115,36 @@ def test_a_real_label_map_given_as_t1_is_refused(shared_data, the_model):
 
     with pytest.raises(UnsuitableVolume, match="as a label map does"):
         translate(read_volume(next((shared_data / "labels").glob("*.nii.gz"))), the_model)
+
+
+# ---- images beside the input
+
+
+def test_a_greyscale_image_is_refused_as_a_mask(a_head, the_model):
+    with pytest.raises(UnsuitableVolume, match=r"mask 'T2' is a greyscale image: it holds \d+ different values"):
+        translate(a_head, the_model, mask=a_head.with_array(a_head.array, "T2"), device="cpu")
+
+
+def test_a_mask_beside_the_head_is_blamed_and_not_the_scan(a_head, the_model):
+    beside = np.zeros(a_head.shape, np.uint8)
+    beside[:3, :3, :3] = 1
+    with pytest.raises(UnsuitableVolume, match="lies beside the head: they do not overlap"):
+        translate(a_head, the_model, mask=a_head.with_array(beside), device="cpu")
+
+
+def test_the_input_itself_is_refused_as_a_reference(a_head, the_model):
+    with pytest.raises(UnsuitableVolume, match="reference 'again' is the input itself"):
+        translate(a_head, the_model, reference=a_head.with_array(a_head.array.copy(), "again"), device="cpu")
+
+
+def test_a_label_map_is_refused_as_a_reference(a_head, the_model):
+    labels = a_head.with_array((a_head.array > np.median(a_head.array)).astype(np.uint8), "labels")
+    with pytest.raises(UnsuitableVolume, match="reference 'labels' holds only a few different whole numbers"):
+        translate(a_head, the_model, reference=labels, device="cpu")
+
+
+def test_a_reference_that_looks_like_a_t1_is_compared_with_a_warning(a_head, a_t2_head, the_model):
+    other_t1 = a_head.with_array(a_head.array + np.int16(1), "second T1")
+    (warning,) = translate(a_head, the_model, reference=other_t1, device="cpu").warnings
+    assert "'second T1' does not look like a T2" in warning
+    assert translate(a_head, the_model, reference=a_t2_head, device="cpu").warnings == ()

@@ -76,7 +76,7 @@ def test_an_empty_mask_and_a_mask_of_air_are_refused(a_head):
     with pytest.raises(UnsuitableVolume, match="mask of 'a T1 head' is empty"):
         find_head(a_head, mask)
     mask[:4, :4, :4] = True
-    with pytest.raises(UnsuitableVolume, match="no brighter than its background"):
+    with pytest.raises(UnsuitableVolume, match="mask of 'a T1 head' lies beside the head"):
         find_head(a_head, mask)
 
 

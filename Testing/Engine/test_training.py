@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 from phantom import a_head_volume
-from T1T2TranslationLib.errors import UnsuitableTrainingData
+from T1T2TranslationLib.errors import UnsuitableOutput, UnsuitableTrainingData
 from T1T2TranslationLib.io import write_volume
 from T1T2TranslationLib.model import load_model
 from T1T2TranslationLib.network import NetworkConfig
@@ -385,3 +385,13 @@ def test_a_recipe_with_a_mistake_is_refused_with_the_mistake(tmp_path, text, sai
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(UnsuitableTrainingData, match=said):
         read_recipe(tmp_path / "recipe.toml")
+
+
+def test_a_trained_model_is_not_replaced(a_datalist, tmp_path):
+    (tmp_path / "mine" / "models").mkdir(parents=True)
+    weights = tmp_path / "mine" / "models" / "model.pt"
+    weights.write_bytes(b"a night's work")
+    (tmp_path / "recipe.toml").write_text("minutes = 0.01")
+    with pytest.raises(UnsuitableOutput, match="holds a trained model already"):
+        main([str(tmp_path / "recipe.toml"), str(a_datalist), "-o", str(tmp_path / "mine")])
+    assert weights.read_bytes() == b"a night's work"

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str]) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="t1t2 evaluate",
-        description="Judge a model by protocol T2P-1, beside four trivial baselines.",
+        description="Judge a model by protocol T2P-1, beside three trivial baselines and one ceiling, the blurred truth.",
         epilog="Exit code 0 if every subject was judged, 3 if some could not be read.",
     )
     parser.add_argument("model", help="a model's name or folder; '{fold}' in it stands for each subject's own fold")

@@ -43,7 +43,7 @@ def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: fl
             "source_sequence": source,
             "target_sequence": target,
             "unit": f"{UNIT} = 99.5th percentile of {target} over the brain",
-            "licence": "CC BY 4.0",
+            "licence": recipe.licence,
             "training": {
                 "recipe": dataclasses.asdict(recipe),
                 "subjects": list(subjects),

@@ -55,6 +55,7 @@ class Recipe:
     name: str = "t1_to_t2"
     source: str = "t1n"
     target: str = "t2w"
+    licence: str = "not stated"  # of the weights, which the owner of the data has to choose
     network: NetworkConfig = field(default_factory=NetworkConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     augmentation: Augmentation = field(default_factory=Augmentation)

@@ -16,7 +16,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from ..errors import UnsuitableTrainingData
+from ..catalog import WEIGHTS
+from ..errors import UnsuitableOutput, UnsuitableTrainingData
 from ..model import UNREADABLE, save_model
 from ..network import TranslationNetwork
 from ..preprocessing import Preprocessing
@@ -44,6 +45,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     options = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
+    _refuse_to_replace(options.output, options.resume)
     recipe = read_recipe(options.recipe)
     if options.minutes:
         recipe = dataclasses.replace(recipe, minutes=options.minutes)
@@ -51,7 +53,13 @@ def main(arguments: Sequence[str]) -> int:
     kept = [subject for subject in subjects if options.fold is None or subject.fold != options.fold]
     label_maps = read_label_maps(options.datalist, _preprocessing(recipe)) if recipe.painted_share else []
     train(recipe, kept, options.output, label_maps, resume=options.resume)
+    log.info("The model is in %s; t1t2 translate --model takes this folder.", options.output)
     return 0
+
+
+def _refuse_to_replace(folder: Path, is_resumed: bool) -> None:
+    if not is_resumed and (folder / WEIGHTS).exists():
+        raise UnsuitableOutput(f"'{folder}' holds a trained model already.", "Give another folder, or remove that one first.")
 
 
 def train(
