@@ -11,9 +11,10 @@ from string import Template
 
 import numpy as np
 
+from .head import find_head
 from .layers import ERROR_WINDOW
 from .output import staged_files
-from .pictures import AXIAL, PLANES, Plane, View, legend_of, png_of, view_of_head, window_of, worst_axial
+from .pictures import AXIAL, PLANES, Plane, View, legend_of, png_of, view_of_head, worst_axial
 from .translation import DISCLAIMER, MARK, UNIT, Check, Translation
 from .volume import Volume
 
@@ -81,7 +82,7 @@ def _columns(volume: Volume, translation: Translation, source: str, target: str)
     comparison = translation.comparison
     low, high = ERROR_WINDOW  # the same for every patient and in the panel: colours can be compared
     columns = [
-        _Column(source, volume, *window_of(volume.array), _GREY, "as scanned"),
+        _Column(source, volume, *_window_of_tissue(volume), _GREY, "as scanned"),
         _Column(f"{MARK} {target}", translation.synthetic, 0, UNIT, _GREY, unit),
     ]
     if comparison:
@@ -90,6 +91,12 @@ def _columns(volume: Volume, translation: Translation, source: str, target: str)
     if comparison:
         columns.append(_Column("true error", comparison.absolute_error, low, high, _ERROR_COLOURS, unit))
     return columns
+
+
+def _window_of_tissue(volume: Volume) -> tuple[float, float]:
+    """From air to half as bright again as white matter: scalp fat must not darken the brain."""
+    head = find_head(volume)
+    return head.air, head.air + 1.5 * (head.level - head.air)
 
 
 def _rows(view: View, columns: list[_Column], translation: Translation) -> Iterable[Html]:
