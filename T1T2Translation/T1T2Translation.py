@@ -89,9 +89,8 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui.overlaySelector.connect("activated(int)", self.showOverlay)
         self.ui.opacitySlider.connect("valueChanged(double)", self.logic.setOverlayOpacity)
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartCloseEvent, self.onSceneStartClose)
-        # What is remembered of nodes that are still to be read would stay None.
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.StartImportEvent, lambda caller, event: self.unbind())
-        # After a scene was closed or read, and after the selectors (of a higher priority) know its nodes.
+        # After a scene was closed or read (unbound, or None would be remembered), and after the selectors know its nodes.
         self.addObserver(slicer.mrmlScene, slicer.vtkMRMLScene.EndBatchProcessEvent, self.onSceneEndBatch, priority=-1.0)
         self.enter()
 
