@@ -5,7 +5,7 @@ DATALIST ?= datalist.json
 RECIPE ?= T1T2Translation/T1T2TranslationLib/training/recipes/t1_to_t2.toml
 OUTPUT ?= runs/t1_to_t2
 
-.PHONY: demo test test-slow lint bench train pictures clean
+.PHONY: demo test test-slow lint bench fuzz train pictures clean
 
 demo: .venv/installed
 	$(BIN)/python docs/demo.py demo
@@ -13,7 +13,7 @@ demo: .venv/installed
 test: .venv/installed
 	$(BIN)/python -m pytest
 
-test-slow: .venv/installed
+test-slow: .venv/installed .venv/cohort
 	$(BIN)/python -m pytest -m "slow or not slow"
 
 lint: .venv/linted
@@ -22,7 +22,12 @@ lint: .venv/linted
 	$(BIN)/mypy
 
 bench: .venv/installed
-	$(BIN)/python Testing/Benchmarks/bench_translate.py
+	$(BIN)/python Testing/Benchmarks/bench.py
+	$(BIN)/python Testing/Benchmarks/bench_cohort.py
+
+fuzz: .venv/installed
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
+	$(BIN)/python Testing/Faults/fuzz_headers.py -max_total_time=600
 
 train: .venv/installed
 	$(BIN)/t1t2 train $(RECIPE) $(DATALIST) -o $(OUTPUT)
@@ -37,6 +42,12 @@ pictures: .venv/installed
 
 .venv/linted: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lint]"
+	touch $@
+
+# Snakemake wants other versions of some packages than the rest: in an environment of its own.
+.venv/cohort: .venv/installed
+	$(PYTHON) -m venv .venv/cohort
+	.venv/cohort/bin/python -m pip install --quiet --disable-pip-version-check -c workflow/constraints.txt snakemake
 	touch $@
 
 clean:

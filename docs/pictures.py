@@ -24,11 +24,12 @@ from T1T2TranslationLib.volume import Volume
 from vtk.util.numpy_support import vtk_to_numpy
 
 MODULE = Path(__file__).resolve().parents[1] / "T1T2Translation" / "T1T2Translation.py"
-VIEWS = {"Red": "Axial", "Green": "Coronal", "Yellow": "Sagittal"}
+VIEWS = ("Red", "Green", "Yellow")  # axial, coronal, sagittal
 CENTRE_MM = (-12.0, -14.0, 10.0)  # RAS: through ventricles and deep grey matter
 TILE = (360, 340)  # pixels of a slice view: width, height
 WIDE_TILE = (640, 400)  # as wide as Slicer's own views
 PANEL_WIDTH = 440
+LENS_THRESHOLD = 120.0
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_S = 300
 # What lies at the negative and at the positive end of the patient's axes.
@@ -39,7 +40,7 @@ LEGEND_WIDTH, LEGEND_HEIGHT, TITLE_HEIGHT, MARGIN, GAP = 180, 200, 44, 10, 30  #
 
 
 def main(folder: Path) -> int:
-    """Write overview.png, panel.png, slices.png, opacity.png and, where a browser is found, report.png into `folder`."""
+    """Write overview, panel, slices, opacity, compare, lens .png and, where a browser is found, report.png into `folder`."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         if demo.main(Path(scratch)):
@@ -56,6 +57,8 @@ def main(folder: Path) -> int:
         save(side_by_side(before, grab(host, panel)), folder / "panel.png")
         save(slices(panel._parameterNode.inputVolume), folder / "slices.png")
         save(opacity(panel), folder / "opacity.png")
+        save(lens(panel), folder / "lens.png")
+        save(compare(panel), folder / "compare.png")
         save(overview(panel._parameterNode), folder / "overview.png")
         host.close_widgets()
         photograph(Path(scratch) / "report.html", folder / "report.png")
@@ -114,11 +117,49 @@ def opacity(panel) -> np.ndarray:
     """What the panel's slider does."""
     hide_legends()
     row = []
+    slider = viewing(panel).ui.opacitySlider
     for value in (0.0, 0.5, 1.0):
-        panel.ui.opacitySlider.setValue(value)
+        slider.setValue(value)
         row.append(view("Red", TILE, f"Opacity {value:g}"))
-    panel.ui.opacitySlider.setValue(0.5)
+    slider.setValue(0.5)
     return with_legend(sheet([row]), panel._parameterNode.predictedErrorVolume)
+
+
+def lens(panel) -> np.ndarray:
+    """What the trust lens does, without the error map's colours."""
+    ui, row = viewing(panel).ui, []
+    ui.overlayCheckBox.setChecked(False)
+    ui.thresholdSlider.setValue(LENS_THRESHOLD)
+    for value in (0.0, 0.5, 1.0):
+        ui.lensSlider.setValue(value)
+        row.append(view("Red", TILE, f"Trust lens {value:g}"))
+    ui.lensSlider.setValue(0.0)
+    ui.overlayCheckBox.setChecked(True)
+    ui.thresholdSlider.setValue(100.0)
+    return sheet([row])
+
+
+def compare(panel) -> np.ndarray:
+    """The compare layout as one press arranges it."""
+    from T1T2TranslationSlicer import compare_layout  # after the host has put Slicer's modules in place
+
+    viewing(panel).ui.compareButton.click()
+    hide_legends()
+    titles = dict(zip(compare_layout.COLUMNS, ("T1", "Synthetic T2", "Predicted error"), strict=True))
+    rows = [
+        [
+            view(compare_layout.viewName(column, plane), TILE, title if plane == "Axial" else "")
+            for column, title in titles.items()
+        ]
+        for plane in compare_layout.PLANES
+    ]
+    viewing(panel).ui.compareButton.click()
+    return with_legend(sheet(rows), panel._parameterNode.predictedErrorVolume)
+
+
+def viewing(panel):
+    """The panel's section "View"."""
+    return next(section for section in panel.sections if type(section).__name__ == "ViewingSection")
 
 
 def overview(parameters) -> np.ndarray:
@@ -157,7 +198,7 @@ def view(name: str, size: tuple[int, int], title: str) -> np.ndarray:
     }
     for side, letter in directions(logic.GetSliceNode()).items():
         write(picture, *places[side], letter, 20)
-    write(picture, (MARGIN, top + height - MARGIN), "lb", VIEWS[name], 16)
+    write(picture, (MARGIN, top + height - MARGIN), "lb", logic.GetSliceNode().GetOrientation(), 16)
     return np.asarray(picture)
 
 

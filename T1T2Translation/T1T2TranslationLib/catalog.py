@@ -18,6 +18,7 @@ WEIGHTS = "models/model.pt"
 # A card is a few kilobytes and weights are a few megabytes; more than this is not one of ours.
 _METADATA_LIMIT_BYTES = 1 << 20
 _WEIGHTS_LIMIT_BYTES = 1 << 30
+_ENDLESS = 1e12  # steps or minutes that nobody trains
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class ModelCard:
     source, target: the sequences it reads and makes, "T1" or "T2".
     sha256: of the weights file, lower-case hexadecimal; checked when the model is loaded.
     scores: name -> value, as the bundle states them.
+    steps, minutes: how long it was trained; 0 where the bundle does not say.
     problem: why the bundle cannot be used; empty where it can.
     """
 
@@ -40,12 +42,27 @@ class ModelCard:
     licence: str = ""
     sha256: str = ""
     scores: Mapping[str, Any] = field(default_factory=dict)
+    steps: int = 0
+    minutes: float = 0.0
     problem: str = ""
 
     @property
     def usable(self) -> bool:
         """Whether the bundle is complete; its weights are only checked when it is loaded."""
         return not self.problem
+
+    @property
+    def trained(self) -> str:
+        """How long it was trained, in words: a model of a few steps looks like any other."""
+        return f"trained for {self.minutes:g} minutes, {self.steps} steps" if self.steps else "training not stated"
+
+    @property
+    def judged(self) -> str:
+        """Its first mean absolute error, in words."""
+        for region, values in self.scores.items():
+            if isinstance(values, Mapping) and isinstance(values.get("MAE"), (int, float)):
+                return f"MAE {values['MAE']:.3f} ({region})"
+        return "evaluated" if self.scores else "not evaluated"
 
     @property
     def weights(self) -> Path:
@@ -187,6 +204,8 @@ def _read_card(bundle: Path) -> ModelCard:
         licence=_text(bundle, ours, "licence", default=""),
         sha256=sha256,
         scores=scores,
+        steps=int(_number(ours, "steps")),
+        minutes=_number(ours, "minutes"),
     )
 
 
@@ -195,6 +214,13 @@ def _text(bundle: Path, block: Mapping[str, Any], key: str, default: str | None 
     if not isinstance(value, str):
         raise _unsuitable(bundle, f'its {METADATA} does not say "{key}"')
     return value
+
+
+def _number(block: Mapping[str, Any], key: str) -> float:
+    """What the bundle says of its training; 0 where that is no positive number."""
+    training = block.get("training")
+    value = training.get(key) if isinstance(training, dict) else None
+    return value if isinstance(value, (int, float)) and 0 < value < _ENDLESS else 0
 
 
 def _unsuitable(bundle: Path, reason: str) -> UnsuitableModel:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
 from .errors import UnsuitableVolume
 from .head import Head, find_head
-from .translation import Check
+from .tissue import Tissue, look_at_tissue
+from .translation import Check, Level
 from .volume import Volume
 
 _FEWEST_SLICES = 16
@@ -21,19 +23,52 @@ _LABEL_VALUES = 64
 _MOST_MASK_VALUES = 256
 # Air of a CT is near -1000 HU; no MR scanner writes a background below this share of its tissue.
 _CT_AIR = -200.0
-# Inner head of a T1, white matter 1: cerebrospinal fluid is dark, so its 95th percentile stays low (measured: 1.04-1.13 on 17
-# T1, 1.43-2.12 on 17 T2). A T2 also has its first quartile low (0.35-0.70), an enhanced T1 as bright has not (0.81-0.82).
+# `Tissue.bright_where_rough` of the sequences (measured: T1, enhanced or not, -0.56 to -0.18; FLAIR -0.09 to 0.32; T2 0.35 to
+# 0.54). Within the margin on either side of a boundary nobody can be sure: amber.
+_T1_TO_FLAIR, _FLAIR_TO_T2 = -0.13, 0.335
+_MARGIN = 0.035
+_SEQUENCE_RANGE = {
+    "T1": (-math.inf, _T1_TO_FLAIR),
+    "FLAIR": (_T1_TO_FLAIR, _FLAIR_TO_T2),
+    "T2": (_FLAIR_TO_T2, math.inf),
+}
+# What bright and dark tissue look like in each sequence.
+_LOOKS = {
+    "T1": "white matter is brighter than grey matter",
+    "FLAIR": "white matter is darker than grey matter and fluid is dark",
+    "T2": "white matter is darker than grey matter and fluid is bright",
+}
+# Fluid of a T2: bright against white matter while much else is dark. Decides only where grey and white cannot be told apart.
 _BRIGHT_P95 = 1.3
 _T2_P25 = 0.76
-_ENHANCED_P99 = 1.25
+# Vessels and enhancing tissue: 99.9th percentile of the inner head (measured on stripped brains: T1 1.10 to 1.28, with contrast
+# agent 1.45 to 2.7); of whole heads only the upper half (T1 1.08 to 1.12, with contrast agent never seen by us).
+_ENHANCED, _ENHANCED_ABOVE = 1.36, 1.22
+# Standard deviation / mean of grey and white matter in the T1 of the training scanners: 0.12 to 0.21, and a third beyond.
+_SPREAD_RANGE = (0.08, 0.28)
+# A whole head's faces are noise; those of a stripped brain are blank.
+_STRIPPED_BLANK = 0.95
 
 
 def check_input(volume: Volume, head: Head, source_sequence: str = "T1") -> tuple[Check, ...]:
-    """Every check of one input, in the order they are shown; those on contrast only where the model expects a T1."""
-    checks: list[Callable[[Volume, Head], Check]] = [_slices, _voxel_size, _coverage, _tilt, _modality, _kind]
-    if source_sequence == "T1":
-        checks.append(_contrast)
-    return tuple(check(volume, head) for check in checks)
+    """Every check of one input, in the order they are shown. source_sequence: what the model reads, "T1", "T2" or "FLAIR".
+
+    Of what is no greyscale MR image, or of another sequence, nothing more is asked.
+    """
+    of_volume: list[Callable[[Volume, Head], Check]] = [_slices, _voxel_size, _coverage, _tilt, _modality, _kind, _skull]
+    checks = [check(volume, head) for check in of_volume]
+    if source_sequence not in _LOOKS or light_of(tuple(checks)) == "red":
+        return tuple(checks)
+    tissue = look_at_tissue(volume, head)
+    checks.append(_sequence(tissue, source_sequence))
+    if source_sequence == "T1" and checks[-1].level != "red":
+        checks += [_enhancement(tissue, head), _range(tissue)]
+    return tuple(checks)
+
+
+def light_of(checks: tuple[Check, ...]) -> Level:
+    """The colour of all checks together: the worst of them."""
+    return max((check.level for check in checks), key=("green", "amber", "red").index, default="green")
 
 
 def refuse_if_red(checks: tuple[Check, ...], name: str) -> None:
@@ -69,10 +104,11 @@ def check_reference(reference: Volume, volume: Volume, target_sequence: str) -> 
             f"The reference '{reference.name}' holds only a few different whole numbers, as a label map does.",
             f"Choose a real {target_sequence} of this patient.",
         )
-    _, p95, _ = _scaled_percentiles(head)
-    if target_sequence == "T2" and p95 <= _BRIGHT_P95:
-        return (f"The reference '{reference.name}' does not look like a T2: its fluid is not brighter than white matter.",)
-    return ()
+    if target_sequence not in _LOOKS:
+        return ()
+    if _sequence(look_at_tissue(reference, head), target_sequence).level != "red":
+        return ()
+    return (f"The reference '{reference.name}' does not look like a {target_sequence}: there, {_LOOKS[target_sequence]}.",)
 
 
 def _slices(volume: Volume, head: Head) -> Check:
@@ -118,16 +154,51 @@ def _kind(volume: Volume, head: Head) -> Check:
     return Check("kind", "green", "A greyscale image.")
 
 
-def _contrast(volume: Volume, head: Head) -> Check:
-    p25, p95, p99 = _scaled_percentiles(head)
-    if p95 > _BRIGHT_P95 and p25 < _T2_P25:
-        return Check("contrast", "red", "Fluid or lesions are brighter than white matter, as in a T2 or FLAIR; a T1 is needed.")
-    if p95 > _BRIGHT_P95 or p99 > _ENHANCED_P99:
-        return Check("contrast", "amber", "Parts are much brighter than white matter, as in a T1 with contrast agent.")
-    return Check("contrast", "green", "Dark fluid and bright white matter, as in a T1.")
+def _skull(volume: Volume, head: Head) -> Check:
+    return Check("skull", "green", "A whole head." if _is_whole(head) else "Skull-stripped.")
 
 
-def _scaled_percentiles(head: Head) -> tuple[float, float, float]:
-    """25th, 95th and 99th percentile of the inner head; air 0, white matter of a T1 1."""
-    p25, p95, p99 = np.percentile((head.inner - head.air) / (head.level - head.air), [25, 95, 99])
-    return float(p25), float(p95), float(p99)
+def _is_whole(head: Head) -> bool:
+    """Whether there is noise around it, or a dark layer (skull) between two brighter ones (scalp and brain)."""
+    scalp, skull, brain = head.rim
+    return head.blank < _STRIPPED_BLANK or skull < min(scalp, brain)
+
+
+def _sequence(tissue: Tissue, wanted: str) -> Check:
+    """Whether the inner head looks like `wanted`: green, amber near a boundary to another sequence, red beyond it."""
+    value = tissue.bright_where_rough
+    if math.isnan(value):
+        return _sequence_by_fluid(tissue, wanted)
+    found = "T1" if value < _T1_TO_FLAIR else "FLAIR" if value < _FLAIR_TO_T2 else "T2"
+    is_close = min(abs(value - _T1_TO_FLAIR), abs(value - _FLAIR_TO_T2)) < _MARGIN
+    low, high = _SEQUENCE_RANGE[wanted]
+    if found == wanted and not is_close:
+        return Check("sequence", "green", f"A {wanted}: {_LOOKS[wanted]}.")
+    if low - _MARGIN < value < high + _MARGIN:
+        return Check("sequence", "amber", f"Perhaps not a {wanted}: grey and white matter hardly differ as they do in one.")
+    like = "FLAIR or PD" if found == "FLAIR" else found
+    return Check("sequence", "red", f"It looks like a {like}: {_LOOKS[found]}. A {wanted} is needed.")
+
+
+def _sequence_by_fluid(tissue: Tissue, wanted: str) -> Check:
+    is_t2 = tissue.high > _BRIGHT_P95 and tissue.low < _T2_P25
+    if is_t2 != (wanted == "T2"):
+        fluid = "Fluid is brighter than white matter, as in a T2" if is_t2 else "Fluid is not bright, as it is in a T2"
+        return Check("sequence", "red", f"{fluid}; a {wanted} is needed.")
+    return Check("sequence", "amber", "Grey and white matter cannot be told apart, so its sequence is uncertain.")
+
+
+def _enhancement(tissue: Tissue, head: Head) -> Check:
+    highest, limit = (tissue.highest_above, _ENHANCED_ABOVE) if _is_whole(head) else (tissue.highest, _ENHANCED)
+    if highest > limit:
+        share = 100 * (highest - 1)
+        return Check("contrast agent", "amber", f"Parts are {share:.0f} % brighter than white matter, as with contrast agent.")
+    return Check("contrast agent", "green", "Nothing is much brighter than white matter: no contrast agent.")
+
+
+def _range(tissue: Tissue) -> Check:
+    low, high = _SPREAD_RANGE
+    if not low <= tissue.spread <= high:
+        found, range_ = f"{100 * tissue.spread:.0f} %", f"{100 * low:.0f} to {100 * high:.0f} %"
+        return Check("scanner", "amber", f"Grey and white matter vary by {found}; on the scanners learnt from, by {range_}.")
+    return Check("scanner", "green", "Grey and white matter differ as on the scanners that the model learnt from.")

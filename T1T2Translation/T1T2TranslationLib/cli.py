@@ -6,6 +6,7 @@ import argparse
 import fnmatch
 import functools
 import json
+import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -19,6 +20,7 @@ from .errors import Cancelled, T1T2Error, UnsuitableOutput, UnsuitableVolume
 from .translation import DISCLAIMER, MARK, UNIT, Progress, Translation, ignore_progress
 
 if TYPE_CHECKING:
+    from .cohort import Shard
     from .file_translation import FileTranslation
     from .model import Model
 
@@ -26,8 +28,6 @@ _EPILOG = f"""exit codes: 0 all went well, 1 other errors, 2 wrong usage, 3 unsu
 5 nothing can be written there, 6 the device failed, 7 unsuitable training data, 130 cancelled.
 {DISCLAIMER}"""
 _BAR = "{desc} {percentage:3.0f}% |{bar}| {remaining} left"
-# What may be wrong with one scan of a folder without being wrong with the next.
-_SCAN_FAILURES = (T1T2Error, OSError, MemoryError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `t1t2 models | head`
         sys.stderr.close()
         return 1
+    except OSError as error:  # such as a name too long for any disk
+        return _fail(T1T2Error(f"The system refuses '{error.filename}' ({error.strerror}).", "Give another name or place."))
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -92,8 +94,12 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models that are installed")
     models.add_argument("--json", action="store_true", help="as JSON")
     models.set_defaults(run=_models)
+    _add_check(commands.add_parser("check", help="say of a scan whether a model is made for it, and why"))
+    doctor = commands.add_parser("doctor", help="print what a helper needs to know; nothing about patients")
+    doctor.set_defaults(run=_doctor)
     commands.add_parser("train", help="train a model on your own data (t1t2 train --help)")
     commands.add_parser("evaluate", help="judge a model by protocol T2P-1 (t1t2 evaluate --help)")
+    _add_datalist(commands.add_parser("datalist", help="write the data list of a folder, to be checked and edited"))
     return parser
 
 
@@ -103,7 +109,8 @@ def _add_translate(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = f"With a folder of scans OUT is a folder, and so is that of --report. {DISCLAIMER}"
     parser.add_argument("source", metavar="IN", help="the scan to translate")
-    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help=".nii.gz, .nii, .nrrd or .mha")
+    parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder, or .nii.gz, .nii, .nrrd, .mha")
+    parser.add_argument("--dicom", action="store_true", help="write the result as DICOM series too, into a folder beside it")
     parser.add_argument("--error-map", metavar="FILE", type=Path, help="write the predicted error, in the same unit")
     parser.add_argument("--reference", metavar="T2", help="a real image of the same patient to compare with")
     parser.add_argument("--true-error-map", metavar="FILE", type=Path, help="write |synthetic - reference|")
@@ -112,9 +119,101 @@ def _add_translate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--mask", metavar="FILE", help="a brain mask or segmentation: the result is 0 outside it")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     parser.add_argument("--only", metavar="PATTERN", default="*", help="of a folder, only scans named so, such as '*T1w*'")
+    parser.add_argument(
+        "--shard", metavar="I/N", type=_shard, default="1/1", help="of a folder, only part I of N, on several machines"
+    )
+    parser.add_argument("--refusals-are-answers", action="store_true", help="of a folder: exit 0 though scans were refused")
     parser.add_argument("--force", action="store_true", help="translate what the input checks refuse")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=_translate, usage_error=parser.error)
+
+
+def _shard(text: str) -> Shard:
+    from .cohort import Shard
+
+    try:
+        return Shard.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{error}; parts are written 1/8, 2/8, ... 8/8") from error
+
+
+# ---- t1t2 datalist
+
+
+def _add_datalist(parser: argparse.ArgumentParser) -> None:
+    parser.description = "What train and evaluate would read in a folder of BraTS 2018-2023, IXI or BIDS, as a MONAI data list."
+    parser.add_argument("folder", metavar="FOLDER", type=Path, help="the data set")
+    parser.add_argument("-o", "--output", metavar="FILE", type=Path, required=True, help="the list, such as datalist.json")
+    parser.add_argument("--folds", metavar="K", type=int, help="deal the patients into K folds")
+    parser.set_defaults(run=_datalist)
+
+
+def _datalist(options: argparse.Namespace) -> int:
+    from .survey import write_datalist
+
+    found = write_datalist(options.folder, options.output, options.folds)
+    for line in found.lines():
+        print(line)
+    return 0
+
+
+# ---- t1t2 check
+
+
+def _add_check(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Green: go on. Amber: it is translated, and marked. Red: it is refused. Exit code 3 if any scan is red."
+    parser.add_argument("source", metavar="IN", help="a scan, a folder of scans, or with --trial a datalist.json")
+    parser.add_argument("--model", default="t1_to_t2", help="name or folder (default: t1_to_t2)")
+    parser.add_argument("--trial", action="store_true", help="table of all lights over a data list, also degraded")
+    parser.set_defaults(run=_check)
+
+
+def _check(options: argparse.Namespace) -> int:
+    from .checks import check_input, light_of
+    from .dicom import has_dicom_files
+    from .head import find_head
+    from .io import find_scans, read_volume
+
+    card = find_model(options.model)
+    if options.trial:
+        return _trial(options.source, card.source)
+    source = Path(options.source)
+    is_folder = source.is_dir() and not has_dicom_files(source)
+    scans = [(scan.source, scan.name) for scan in find_scans(source)] if is_folder else [(options.source, source.name)]
+    lights = set()
+    for path, name in scans:
+        try:
+            volume = read_volume(path)
+            checks = check_input(volume, find_head(volume), card.source)
+        except UnsuitableVolume as error:
+            lights.add("red")
+            print(f"{'red':<6} {name}\n  red    {error}")
+            continue
+        lights.add(light_of(checks))
+        print(f"{light_of(checks):<6} {name}")
+        for check in sorted(checks, key=lambda check: ("red", "amber", "green").index(check.level)):
+            if check.level != "green" or len(scans) == 1:
+                print(f"  {check.level:<6} {check.message}")
+    return UnsuitableVolume.exit_code if "red" in lights else 0
+
+
+def _trial(datalist: str, source_sequence: str) -> int:
+    from .input_trial import as_table, held_out_errors, ranges, run_trial
+
+    outcomes = list(run_trial(datalist, source_sequence))
+    print(f"green / amber / red, where a {source_sequence} is needed\n\n{as_table(outcomes)}\n")
+    for sequence, (least, most) in ranges(outcomes).items():
+        print(f"Rank correlation of brightness with roughness, {sequence}: {least:.2f} to {most:.2f}")
+    wrong, total = held_out_errors(outcomes)
+    print(f"Sequence told wrong, boundaries set without the patient's fold: {wrong} of {total} undegraded scans.")
+    return 0
+
+
+def _doctor(options: argparse.Namespace) -> int:
+    from .doctor import report
+
+    print(report(), end="")
+    return 0
 
 
 # ---- t1t2 models
@@ -128,6 +227,7 @@ def _models(options: argparse.Namespace) -> int:
     for card in cards:
         if card.usable:
             print(f"{card.name:<16} {card.source} -> {card.target}  {card.version:<8} {card.title}  ({card.folder})")
+            print(f"{'':<16} {card.trained}; {card.judged}")
         else:
             print(f"{card.name:<16} {card.problem}", file=sys.stderr)
     if not cards:
@@ -146,6 +246,8 @@ def _card_as_json(card: ModelCard) -> dict[str, Any]:
         "licence": card.licence,
         "sha256": card.sha256,
         "scores": dict(card.scores),
+        "steps": card.steps,
+        "minutes": card.minutes,
         "folder": str(card.folder),
         "problem": card.problem or None,
     }
@@ -164,22 +266,35 @@ def _translate(options: argparse.Namespace) -> int:
     source = Path(options.source)
     if source.is_dir() and not has_dicom_files(source):
         return _translate_folder(options, card)
+    if options.shard.count > 1:
+        options.usage_error("--shard works with a folder of scans, IN is one scan")
     job = FileTranslation(
         source=options.source,
-        synthetic=options.output,
+        synthetic=_output_file(options, card),
         predicted_error=options.error_map,
         true_error=options.true_error_map,
         report=options.report,
         mask=options.mask,
         reference=options.reference,
+        dicom=options.dicom,
     )
     job.check_outputs()
     _run(job, options, card, source.name)
     return 0
 
 
+def _output_file(options: argparse.Namespace, card: ModelCard) -> Path:
+    """OUT, or in the folder OUT a file named after the scan."""
+    from .io import located, scan_name
+
+    if options.output.suffix and not os.path.isdir(options.output):  # which takes a name too long for the disk
+        return options.output
+    return options.output / f"{scan_name(located(options.source)[0])}_{MARK}_{card.target}.nii.gz"
+
+
 def _translate_folder(options: argparse.Namespace, card: ModelCard) -> int:
     """One result per scan; a scan that fails does not stop the others."""
+    from .cohort import work_through
     from .io import find_scans
 
     for option in ("error_map", "true_error_map", "reference", "mask"):
@@ -187,24 +302,23 @@ def _translate_folder(options: argparse.Namespace, card: ModelCard) -> int:
             options.usage_error(f"--{option.replace('_', '-')} works with one scan, IN is a folder of scans")
     if options.output.suffix or options.output.is_file():
         raise UnsuitableOutput(f"IN is a folder of scans, '{options.output}' names a file.", "Give a folder for the results.")
-    scans = [scan for scan in find_scans(options.source) if fnmatch.fnmatch(scan.name, options.only)]
-    if not scans:
+    scans = [scan for scan in find_scans(options.source, options.shard.holds) if fnmatch.fnmatch(scan.name, options.only)]
+    if not scans and options.shard.count == 1:
         raise UnsuitableVolume(f"The folder '{options.source}' holds no scan.", "Give a folder with scans, or change --only.")
-    failures: dict[str, Exception] = {}
-    skipped = 0
-    for number, scan in enumerate(scans, 1):
-        job = _job_in_folder(scan.source, scan.name, options, card)
-        try:
-            job.check_outputs()
-            if job.is_finished(job.request(card, options.force)):
-                skipped += 1
-            else:
-                _run(job, options, card, f"{number}/{len(scans)} {scan.name}")
-        except _SCAN_FAILURES as error:
-            failures[scan.name] = error
+    order = {scan.name: f"{number}/{len(scans)} {scan.name}" for number, scan in enumerate(scans, 1)}
+    tally = work_through(
+        scans,
+        lambda scan: _job_in_folder(scan.source, scan.name, options, card),
+        card,
+        options.force,
+        lambda job, scan: _run(job, options, card, order[scan.name]),
+    )
     if not options.quiet:
-        print(f"{len(scans) - skipped - len(failures)} translated, {skipped} were done before, {len(failures)} failed.")
-    return _report_failures(failures)
+        counts = f"{len(tally.translated)} translated, {len(tally.done_before)} were done before"
+        print(f"{counts}, {len(tally.refused)} refused, {len(tally.failed)} failed.")
+    for name, error in sorted({**tally.refused, **tally.failed}.items()):
+        print(f"t1t2: {name}: {error or 'not enough memory'}", file=sys.stderr)
+    return tally.exit_code(counts_refusals=not options.refusals_are_answers)
 
 
 def _job_in_folder(source: str, name: str, options: argparse.Namespace, card: ModelCard) -> FileTranslation:
@@ -216,15 +330,8 @@ def _job_in_folder(source: str, name: str, options: argparse.Namespace, card: Mo
         synthetic=options.output / f"{stem}.nii.gz",
         predicted_error=options.output / f"{stem}_error.nii.gz",
         report=options.report / f"{stem}.html" if options.report else None,
+        dicom=options.dicom,
     )
-
-
-def _report_failures(failures: dict[str, Exception]) -> int:
-    """The code that all failures share, else 1; 0 without any."""
-    for name, error in failures.items():
-        print(f"t1t2: {name}: {error or 'not enough memory'}", file=sys.stderr)
-    codes = {error.exit_code if isinstance(error, T1T2Error) else 1 for error in failures.values()}
-    return 0 if not codes else codes.pop() if len(codes) == 1 else 1
 
 
 def _run(job: FileTranslation, options: argparse.Namespace, card: ModelCard, title: str) -> None:

@@ -12,6 +12,9 @@ from .errors import Cancelled, DeviceFailure, T1T2Error
 from .job import Job
 from .translation import Progress, Translation
 
+# No event is longer; images cross in files.
+_LONGEST_LINE_BYTES = 1 << 24
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -44,14 +47,15 @@ class Conversation:
         on_progress: Progress,
         on_done: Callable[[Translation], Any],
         on_error: Callable[[T1T2Error], Any],
+        request: Callable[..., protocol.Message] = protocol.translate_request,
     ) -> None:
-        """Have `inference.translate` called with `arguments`; one of on_done and on_error is called when it ends.
+        """Send `request` with `arguments`, by default to translate; one of on_done and on_error is called when it ends.
 
         Raises UnsuitableOutput where the images cannot be written into `temporary_folder`.
         """
         if self._job is not None:
             raise RuntimeError("a worker translates one image at a time")
-        self._job, self._is_cancelled = Job(arguments, temporary_folder), False
+        self._job, self._is_cancelled = Job(arguments, temporary_folder, request), False
         self._on_progress, self._on_done, self._on_error = on_progress, on_done, on_error
         self._send(protocol.encode(self._job.request).encode())
 
@@ -92,6 +96,8 @@ class Conversation:
     def receive(self, data: bytes) -> None:
         """What the worker wrote to its standard output, in pieces of any length."""
         *lines, self._received = (self._received + data).split(b"\n")
+        if len(self._received) > _LONGEST_LINE_BYTES:
+            self._received = b""  # no message of the worker's: something prints, and must not fill the memory
         for line in lines:
             try:
                 self._hear(protocol.decode(line))

@@ -114,5 +114,11 @@ def _best_seconds(*trials: _Trial) -> list[float]:
     return [min(taken[1:]) for taken in times]
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Python and CUDA have a class for it; torch on the CPU and MPS have only words."""
+    words = str(error)
+    return isinstance(error, (MemoryError, torch.OutOfMemoryError)) or "allocate memory" in words or "out of memory" in words
+
+
 def _first_line(error: BaseException) -> str:
     return str(error).strip().split("\n")[0]

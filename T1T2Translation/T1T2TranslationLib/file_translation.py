@@ -5,14 +5,15 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__
+from . import __version__, dicom
 from .catalog import ModelCard
-from .errors import UnsuitableOutput
+from .errors import UnsuitableOutput, UnsuitableVolume
 from .io import located, read_volume, scan_name
 from .output import check_output, check_replaceable, staged_files, volume_extension
 from .translation import DISCLAIMER, MARK, Progress, Translation, ignore_progress
@@ -27,6 +28,7 @@ class FileTranslation:
     """Which files a translation reads and writes.
 
     source, mask, reference: what `read_volume` takes. The others are written; a record "<synthetic>.json" always is.
+    dicom: whether the images also go, as DICOM series, into the folder "<synthetic>_dicom".
     """
 
     source: str
@@ -36,11 +38,20 @@ class FileTranslation:
     report: Path | None = None
     mask: str | None = None
     reference: str | None = None
+    dicom: bool = False
 
     @property
     def record(self) -> Path:
         """The JSON file beside the synthetic volume."""
-        return self.synthetic.with_name(self.synthetic.name[: -len(volume_extension(self.synthetic))] + ".json")
+        return self._beside(".json")
+
+    @property
+    def dicom_folder(self) -> Path | None:
+        """The folder of DICOM series beside the synthetic volume, if there is to be one."""
+        return self._beside("_dicom") if self.dicom else None
+
+    def _beside(self, ending: str) -> Path:
+        return self.synthetic.with_name(self.synthetic.name[: -len(volume_extension(self.synthetic))] + ending)
 
     @property
     def outputs(self) -> dict[str, Path]:
@@ -64,6 +75,10 @@ class FileTranslation:
                 volume_extension(path)
             check_output(path, inputs)
             check_replaceable(path)
+        if self.dicom_folder is not None:
+            from .dicom_export import check_folder
+
+            check_folder(self.dicom_folder)
         if len({path.resolve() for path in self.outputs.values()}) < len(self.outputs):
             raise UnsuitableOutput("Two results have the same file name.", "Give each its own.")
 
@@ -80,12 +95,37 @@ class FileTranslation:
 
     def is_finished(self, request: Mapping[str, Any]) -> bool:
         """Whether all results of this very request are there."""
+        record = self._recorded(request)
+        if record is None or "refused" in record or not all(path.is_file() for path in self.outputs.values()):
+            return False
+        return self.dicom_folder is None or self.dicom_folder.is_dir()
+
+    def refusal(self, request: Mapping[str, Any]) -> UnsuitableVolume | None:
+        """Why this very request was refused before; None if it was not."""
+        refused = (self._recorded(request) or {}).get("refused")
+        if not isinstance(refused, dict):
+            return None
+        return UnsuitableVolume(str(refused.get("message")), str(refused.get("remedy", "")))
+
+    def record_refusal(self, error: UnsuitableVolume, request: Mapping[str, Any]) -> None:
+        """Write the record of a scan that is not suited, so that it is not tried again."""
+        refused = {"message": error.message, "remedy": error.remedy}
+        record = {"mark": MARK, "disclaimer": DISCLAIMER, "refused": refused, "request": dict(request)}
+        with staged_files([located(self.source)[0]]) as staging:
+            staging.add_text(json.dumps(record, indent=2, ensure_ascii=False) + "\n", self.record)
+        for path in self.outputs.values():  # of what the scan once was: `check_outputs` knows that they are ours
+            if path != self.record:
+                path.unlink(missing_ok=True)
+        if self.dicom_folder is not None:
+            shutil.rmtree(self.dicom_folder, ignore_errors=True)
+
+    def _recorded(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The record beside the synthetic volume, if it is one of this request."""
         try:
             record = json.loads(self.record.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
-            return False
-        is_ours = isinstance(record, dict) and record.get("request") == dict(request)
-        return is_ours and all(path.is_file() for path in self.outputs.values())
+            return None
+        return record if isinstance(record, dict) and record.get("request") == dict(request) else None
 
     def run(self, model: Model, device: str, accept_any_input: bool, progress: Progress = ignore_progress) -> Translation:
         """Read, translate and write; all results appear together, or none. Raises what reading, `translate`, writing raise."""
@@ -101,8 +141,12 @@ class FileTranslation:
             accept_any_input=accept_any_input,
             progress=progress,
         )
-        self._write(volume, translation, self.request(model.card, accept_any_input))
+        self.save(volume, translation, model.card, accept_any_input)
         return translation
+
+    def save(self, volume: Volume, translation: Translation, card: ModelCard, accept_any_input: bool) -> None:
+        """Write all results of a translation of the source, made here or elsewhere. Raises UnsuitableOutput."""
+        self._write(volume, translation, self.request(card, accept_any_input))
 
     def _write(self, volume: Volume, translation: Translation, request: Mapping[str, Any]) -> None:
         inputs = [located(path)[0] for path in (self.source, self.mask, self.reference) if path is not None]
@@ -114,6 +158,8 @@ class FileTranslation:
                 from .report import render_report
 
                 staging.add_text(render_report(volume, translation), self.report)
+            if self.dicom_folder is not None:
+                _write_dicom(translation, self.source, self.dicom_folder)
             staging.add_text(self._record(volume, translation, request), self.record)
 
     def _record(self, volume: Volume, translation: Translation, request: Mapping[str, Any]) -> str:
@@ -133,6 +179,21 @@ class FileTranslation:
             "metrics": None if comparison is None else comparison.metrics,
         }
         return json.dumps(_plain(record), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write_dicom(translation: Translation, source: str, folder: Path) -> None:
+    from . import dicom_export
+
+    origin = dicom_export.read_origin(source_files(source))
+    dicom_export.write_series(dicom_export.series_of_translation(translation, origin), folder)
+
+
+def source_files(source: str | Path) -> tuple[Path, ...]:
+    """The files of the DICOM series that `source` names, as they are stacked; none for other formats."""
+    location, label = located(source)
+    if location.is_dir():
+        return dicom.choose_series(location, label).files
+    return dicom.series_of(location).files if dicom.is_dicom_file(location) else ()
 
 
 def hash_of(source: str | Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import SimpleITK as sitk
@@ -15,6 +16,8 @@ from .volume import Volume, nearest_axes, toward_ras
 _COARSE_MM = 4.0
 # The inner head lies at least this deep below the surface: under scalp and skull, or under the rim of a stripped brain.
 _INNER_DEPTH_MM = 18.0
+# Below the surface of a whole head come scalp, skull and brain.
+_RIM_LAYERS_MM = (0.0, 6.0, 12.0, 24.0)
 # Tissue is what exceeds this part of the way from air to the median of everything bright.
 _TISSUE_FRACTION = 0.2
 # White matter of a T1 is brighter than this share of the inner head.
@@ -33,7 +36,11 @@ class Head:
     box: slices along (i, j, k) that hold all tissue, in voxels of the volume.
     size_mm: (3,) lengths of the box along i, j, k.
     inner: (n,) intensities of the coarse copy's inner head, between air and tissue alike.
+    inner_at: (n, 3) where those lie, in voxels (i, j, k) of the volume.
     tissue_fraction: share of the volume's voxels that are tissue.
+    rim: median intensities of what lies 0 to 6, 6 to 12 and 12 to 24 mm below the surface: scalp, skull and brain of a whole
+        head, three times brain of a stripped one; NaN where there is nothing so deep.
+    blank: share of the volume's faces that have one and the same value: 1 where the surroundings of a brain were set to 0.
     """
 
     air: float
@@ -41,7 +48,10 @@ class Head:
     box: Box
     size_mm: np.ndarray
     inner: np.ndarray
+    inner_at: np.ndarray
     tissue_fraction: float
+    rim: tuple[float, float, float]
+    blank: float
 
 
 def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
@@ -55,7 +65,8 @@ def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
     stride = tuple(int(max(1, _COARSE_MM // spacing)) for spacing in spacing_mm)
     steps = tuple(slice(None, None, step) for step in stride)
     coarse = np.ascontiguousarray(toward_ras(volume.array, order, flipped)[steps], dtype=np.float32)  # (R, A, S)
-    air = _air(coarse)
+    faces = np.concatenate([coarse.take(index, axis).ravel() for axis in range(3) for index in (0, -1)])
+    air = _air(coarse, faces)
     tissue = inside = _tissue(coarse, air, volume.name)
     if mask is not None:
         inside = _reduce_any(toward_ras(mask, order, flipped), stride)
@@ -66,7 +77,9 @@ def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
                 f"The mask of '{volume.name}' lies beside the head: they do not overlap.", "Choose the mask of this scan."
             )
         tissue = tissue & inside  # a wide mask holds air, which is not the inner head
-    inner = coarse[_inner(tissue, spacing_mm * stride)]
+    depth_mm = _depth_mm(tissue, spacing_mm * stride)
+    is_inner = _inner(tissue, depth_mm)
+    inner = coarse[is_inner]
     level = float(np.percentile(inner, _LEVEL_PERCENTILE))
     if not level > air:
         raise UnsuitableVolume(
@@ -80,14 +93,18 @@ def find_head(volume: Volume, mask: np.ndarray | None = None) -> Head:
             f"The head in '{volume.name}' is {size_mm.max():.0f} mm long; at most {_LARGEST_MM:.0f} mm can be true.",
             "Correct its voxel size first.",
         )
-    return Head(air, level, box, size_mm, inner, float(tissue.mean()))
+    inner_at = _stored_places(np.argwhere(is_inner) * stride, volume.shape, order, flipped)
+    return Head(air, level, box, size_mm, inner, inner_at, float(tissue.mean()), _rim(coarse, tissue, depth_mm), _blank(faces))
 
 
-def _air(coarse: np.ndarray) -> float:
+def _air(coarse: np.ndarray, faces: np.ndarray) -> float:
     """The background: the median of the volume's faces, but nothing brighter than its 10th percentile."""
-    faces = [coarse.take(index, axis) for axis in range(3) for index in (0, -1)]
-    border = np.median(np.concatenate([face.ravel() for face in faces]))
-    return float(min(border, np.percentile(coarse, 10)))
+    return float(min(np.median(faces), np.percentile(coarse, 10)))
+
+
+def _blank(faces: np.ndarray) -> float:
+    """The share of the faces that have their median's value exactly."""
+    return float((faces == np.median(faces)).mean())
 
 
 def _tissue(coarse: np.ndarray, air: float, name: str) -> np.ndarray:
@@ -122,16 +139,27 @@ def _reduce_any(mask: np.ndarray, stride: tuple[int, ...]) -> np.ndarray:
     return mask
 
 
-def _inner(tissue: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
-    """Tissue deeper than `_INNER_DEPTH_MM`, or its deepest quarter where a head is small; faces of the volume are no surface."""
+def _depth_mm(tissue: np.ndarray, spacing_mm: np.ndarray) -> np.ndarray:
+    """How deep below the surface of `tissue` every voxel lies; faces of the volume are no surface, so it may be infinite."""
     if tissue.all():
-        return tissue
+        return np.full(tissue.shape, np.inf, np.float32)
     image = sitk.GetImageFromArray(tissue.astype(np.uint8))
     image.SetSpacing([float(s) for s in spacing_mm[::-1]])
-    depth = sitk.GetArrayFromImage(
+    return sitk.GetArrayFromImage(
         sitk.SignedMaurerDistanceMap(image, insideIsPositive=True, squaredDistance=False, useImageSpacing=True)
     )
-    return tissue & (depth >= min(_INNER_DEPTH_MM, np.percentile(depth[tissue], 75)))
+
+
+def _inner(tissue: np.ndarray, depth_mm: np.ndarray) -> np.ndarray:
+    """Tissue deeper than `_INNER_DEPTH_MM`, or its deepest quarter where a head is small."""
+    return tissue & (depth_mm >= min(_INNER_DEPTH_MM, np.percentile(depth_mm[tissue], 75)))
+
+
+def _rim(coarse: np.ndarray, tissue: np.ndarray, depth_mm: np.ndarray) -> tuple[float, float, float]:
+    """Median intensity of three layers below the surface of `tissue`."""
+    layers = (coarse[tissue & (depth_mm >= near) & (depth_mm < far)] for near, far in pairwise(_RIM_LAYERS_MM))
+    scalp, skull, brain = (float(np.median(layer)) if layer.size else float("nan") for layer in layers)
+    return scalp, skull, brain
 
 
 def _box(tissue: np.ndarray, stride: Sequence[int], shape: Sequence[int]) -> list[slice]:
@@ -154,3 +182,11 @@ def _stored(box: list[slice], shape: tuple[int, int, int], order: Sequence[int],
         stored[index] = slice(shape[index] - part.stop, shape[index] - part.start) if flip else part
     i, j, k = stored
     return i, j, k
+
+
+def _stored_places(places: np.ndarray, shape: tuple[int, int, int], order: Sequence[int], flipped: Sequence[bool]) -> np.ndarray:
+    """(n, 3) voxels along R, A and S as voxels along i, j and k."""
+    stored = np.empty_like(places)
+    for world, (index, flip) in enumerate(zip(order, flipped, strict=True)):
+        stored[:, index] = shape[index] - 1 - places[:, world] if flip else places[:, world]
+    return stored

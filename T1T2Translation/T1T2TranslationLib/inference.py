@@ -16,7 +16,7 @@ import torch
 
 from . import __version__
 from .checks import check_input, check_reference, refuse_if_red, refuse_unfit_mask
-from .device import Device, choose_device
+from .device import Device, choose_device, is_out_of_memory
 from .errors import DeviceFailure
 from .head import find_head
 from .model import Model, load_model
@@ -77,6 +77,7 @@ def translate(
     comparison = None
     if reference is not None:
         comparison = compare(synthetic, reference, volume, mask, _part(progress, _PREDICTED, 1.0))
+        warnings += comparison.warnings
     seconds = time.perf_counter() - start
     progress(1.0, "Done")
     return Translation(
@@ -109,7 +110,7 @@ def predict(model: Model, planes: Planes, device: str = "auto", progress: Progre
         try:
             value, scale = _run(model, planes, chosen, progress)
         except RuntimeError as error:
-            if _is_out_of_memory(error):
+            if is_out_of_memory(error):
                 full, chosen = chosen, _with_less_memory(chosen)
                 warnings.append(f"The memory of {full.label} was full; went on with {_manner(chosen)}.")
                 continue
@@ -157,12 +158,6 @@ def _placed(model: Model, device: Device) -> torch.nn.Module:
     copy = type(model.network)(**model.network.config.as_arguments())
     copy.load_state_dict(model.network.state_dict())
     return device.place(copy).eval()
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """CUDA has a class for it; the CPU and MPS have only words."""
-    words = str(error)
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in words or "out of memory" in words
 
 
 def _with_less_memory(device: Device) -> Device:

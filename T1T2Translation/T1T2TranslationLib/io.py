@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import math
 import os
-import struct
-import zlib
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,20 +13,15 @@ from pathlib import Path
 import numpy as np
 import SimpleITK as sitk
 
-from . import dicom
+from . import dicom, nifti
 from .errors import UnsuitableVolume
-from .output import bears_mark, staged_files
+from .output import bears_mark, decimal_points, staged_files
 from .volume import Volume
 
 READABLE_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".nhdr", ".mha", ".mhd", ".hdr")
 
-_FORMATS = ("NiftiImageIO", "NrrdImageIO", "MetaImageIO", "GDCMImageIO")
-_MOST_VOXELS = 1_500_000_000
+_FORMATS = ("NrrdImageIO", "MetaImageIO", "GDCMImageIO")
 _TEXT_HEADER_BYTES = 1 << 20
-_CHUNK_BYTES = 1 << 16  # inflates to at most 66 MB at once
-_GZIP_MAGIC = b"\x1f\x8b"
-_NIFTI_FLOATS = {"16": "f4", "64": "f8"}
-_NIFTI_INTENT_LABEL = "1002"
 
 
 @dataclass(frozen=True)
@@ -54,9 +47,11 @@ def read_volume(path: str | Path, *, allow_labels: bool = False) -> Volume:
     """
     location, label = located(path)
     name = scan_name(location) + (f"#{label}" if label else "")
-    with _plain_errors(name), _quiet_itk():
+    with _plain_errors(name), _quiet_itk(), decimal_points():
         if location.is_dir():
             return _volume_of(dicom.read_series(dicom.choose_series(location, label), name), name)
+        if location.name.lower().endswith(nifti.EXTENSIONS):
+            return nifti.read_nifti(location, name, allow_labels)
         if _format_of(location) == "GDCMImageIO":
             return _volume_of(dicom.read_series(dicom.series_of(location), name), name)
         return _read_file(location, name, allow_labels)
@@ -101,19 +96,16 @@ def _read_file(path: Path, name: str, allow_labels: bool) -> Volume:
     _check_data(header, path, name)
     if header.GetDimension() == 4:  # a single time point: checked above
         header.SetExtractSize([*header.GetSize()[:3], 0])
-    image = header.Execute()
-    is_corrected = header.HasMetaDataKey("ITK_sform_corrected") and header.GetMetaData("ITK_sform_corrected") == "YES"
-    return _volume_of(image, name, _nifti_sform(path) if is_corrected else None)
+    return _volume_of(header.Execute(), name)
 
 
-def _volume_of(image: sitk.Image, name: str, affine: np.ndarray | None = None) -> Volume:
+def _volume_of(image: sitk.Image, name: str) -> Volume:
     if image.GetNumberOfComponentsPerPixel() > 1:
         raise _not_scalar(name, "colours or vectors")
-    if affine is None:
-        affine = np.eye(4)
-        affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-        affine[:3, 3] = image.GetOrigin()
-        affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # LPS -> RAS
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    affine[:3, 3] = image.GetOrigin()
+    affine = np.diag([-1.0, -1.0, 1.0, 1.0]) @ affine  # LPS -> RAS
     return Volume(sitk.GetArrayFromImage(image).T, affine, name)  # (k, j, i) -> (i, j, k)
 
 
@@ -128,9 +120,9 @@ def _check_kind(header: sitk.ImageFileReader, name: str, allow_labels: bool) -> 
         raise _not_scalar(name, "complex numbers")
     if header.GetNumberOfComponents() > 1:
         raise _not_scalar(name, "colours or vectors")
-    if math.prod(size) > _MOST_VOXELS:
+    if math.prod(size) > nifti.MOST_VOXELS:
         raise UnsuitableVolume(
-            f"'{name}' has {' x '.join(map(str, size))} voxels, more than {_MOST_VOXELS:,} together.",
+            f"'{name}' has {' x '.join(map(str, size))} voxels, more than {nifti.MOST_VOXELS:,} together.",
             "Give the scan of one head.",
         )
     if not allow_labels and _declares_labels(header):
@@ -142,105 +134,63 @@ def _not_scalar(name: str, found: str) -> UnsuitableVolume:
 
 
 def _declares_labels(header: sitk.ImageFileReader) -> bool:
-    keys = header.GetMetaDataKeys()
-    is_slicer_segmentation = any(key.startswith(("Segment0_", "Segmentation_")) for key in keys)
-    return is_slicer_segmentation or ("intent_code" in keys and header.GetMetaData("intent_code") == _NIFTI_INTENT_LABEL)
+    """Whether 3D Slicer wrote it as a segmentation."""
+    return any(key.startswith(("Segment0_", "Segmentation_")) for key in header.GetMetaDataKeys())
 
 
-# ---- damaged files: SimpleITK reads a truncated NIfTI, or a MetaImage that does not inflate, without a word
+# ---- damaged and hostile files: SimpleITK believes a header's sizes, and reads whatever file it names
 
 
 def _check_data(header: sitk.ImageFileReader, path: Path, name: str) -> None:
-    """Raise UnsuitableVolume unless the file holds as much as its header promises, undamaged and finite."""
-    if path.suffix.lower() in (".nhdr", ".mhd"):
-        return  # the voxels lie in other files, whose readers compare sizes
-    if "nifti_type" in header.GetMetaDataKeys():
-        found, voxel_bytes = _check_nifti(header, path, name)
-    else:
-        start, packed = _data_start(path)
-        found = sum(map(len, _chunks(path, start, packed, name)))
-        voxel_bytes = sitk.Image((1, 1, 1), header.GetPixelID()).GetSizeOfPixelComponent()
+    """Raise UnsuitableVolume unless the file holds as much as its header promises, undamaged, in itself or beside it."""
+    data, start, packed = _data_place(path, name)
+    voxel_bytes = sitk.Image((1, 1, 1), header.GetPixelID()).GetSizeOfPixelComponent()
     needed = math.prod(header.GetSize()) * voxel_bytes
+    found = max(0, data.stat().st_size - start)
+    if packed and found * nifti.BEST_COMPRESSION >= needed:
+        found = _inflated_bytes(data, start, needed, name)
     if found < needed:
         raise UnsuitableVolume(
             f"'{name}' is incomplete: it holds {found:,} bytes of voxels where its header promises {needed:,}.", "Copy it again."
         )
 
 
-def _check_nifti(header: sitk.ImageFileReader, path: Path, name: str) -> tuple[int, int]:
-    """Bytes of voxels in the file, and of each; raises UnsuitableVolume for NaN, which SimpleITK turns into 0."""
-    if header.GetMetaData("nifti_type") == "0":
-        raise UnsuitableVolume(
-            f"'{name}' is in the Analyze format, which does not say where left and right are.",
-            "Convert it to NIfTI from its original files.",
-        )
-    letter = _NIFTI_FLOATS.get(header.GetMetaData("datatype"))
-    dtype = np.dtype(_nifti_byte_order(_nifti_header(path)) + letter) if letter else None
-    path = path.with_suffix(".img") if path.suffix.lower() == ".hdr" else path
-    found, bad, rest = -int(float(header.GetMetaData("vox_offset"))), 0, b""
-    for chunk in _chunks(path, 0, path.suffix.lower() == ".gz", name):
-        skipped = min(max(0, -found), len(chunk))
+def _inflated_bytes(data: Path, start: int, needed: int, name: str) -> int:
+    found = 0
+    for chunk in nifti.inflated(data, start, name):
         found += len(chunk)
-        if dtype:
-            chunk = rest + chunk[skipped:]
-            whole = len(chunk) // dtype.itemsize
-            bad += whole - int(np.isfinite(np.frombuffer(chunk, dtype, whole)).sum())
-            rest = chunk[whole * dtype.itemsize :]
-    if bad:
+        if found > needed + nifti.MOST_TRAILING_BYTES:
+            raise UnsuitableVolume(f"'{name}' is damaged (it inflates to far more than its header promises).", "Copy it again.")
+    return found
+
+
+def _data_place(path: Path, name: str) -> tuple[Path, int, bool]:
+    """The file that holds the voxels of a NRRD or MetaImage, where in it they begin, and whether they are compressed."""
+    with path.open("rb") as file:
+        content = file.read(_TEXT_HEADER_BYTES)
+    if content.startswith(b"NRRD"):
+        header, blank, _ = content.partition(b"\r\n\r\n" if b"\r\n\r\n" in content else b"\n\n")
+        named = re.findall(rb"(?im)^data ?file:\s*(.*?)\s*$", header)
+        start, packed = len(header) + len(blank), re.search(rb"(?im)^encoding:\s*(gz|gzip)\s*$", header) is not None
+    else:
+        header, key, rest = content.partition(b"ElementDataFile")
+        line = rest.partition(b"\n")[0]
+        named = [value] if (value := line.strip(b" =\t\r")) != b"LOCAL" else []
+        start, packed = len(header) + len(key) + len(line) + 1, re.search(rb"CompressedData\s*=\s*True", header) is not None
+    if not named:
+        return path, start, packed
+    return _beside(path, named, name), 0, packed
+
+
+def _beside(path: Path, named: list[bytes], name: str) -> Path:
+    """The one file of voxels in the header's own folder; a header must not lead to any other."""
+    data = path.parent / os.fsdecode(named[0])
+    if len(named) > 1 or data.parent != path.parent or not data.is_file() or data.resolve().parent != path.parent.resolve():
         raise UnsuitableVolume(
-            f"'{name}' has {bad} voxels that are not finite numbers (NaN or infinite).", "Replace them, for example by 0."
+            f"'{name}' does not have its voxels in one file beside it: its header names {os.fsdecode(named[0])!r}.",
+            "Put them there, or convert the scan to one file.",
         )
-    return found, int(header.GetMetaData("bitpix")) // 8
-
-
-def _data_start(path: Path) -> tuple[int, bool]:
-    """Where the voxels of a NRRD or MetaImage begin in its file, and whether they are compressed."""
-    with path.open("rb") as file:
-        start = file.read(_TEXT_HEADER_BYTES)
-    if start.startswith(b"NRRD"):
-        header, blank, _ = start.partition(b"\r\n\r\n" if b"\r\n\r\n" in start else b"\n\n")
-        return len(header) + len(blank), b"encoding: gz" in header
-    header, key, rest = start.partition(b"ElementDataFile")
-    return len(header) + len(key) + len(rest.partition(b"\n")[0]) + 1, b"CompressedData = True" in header
-
-
-def _chunks(path: Path, start: int, packed: bool, name: str) -> Iterator[bytes]:
-    """The bytes of a file from `start` on, decompressed (gzip members or a zlib stream), checksums verified."""
-    with path.open("rb") as file:
-        file.seek(start)
-        if not packed:
-            yield from iter(lambda: file.read(_CHUNK_BYTES), b"")
-            return
-        inflater = zlib.decompressobj(wbits=47)  # 47: gzip or zlib, whichever it is
-        chunk = file.read(_CHUNK_BYTES)
-        try:
-            while chunk:
-                if inflater.eof and not chunk.startswith(_GZIP_MAGIC):
-                    return  # padding
-                if inflater.eof:
-                    inflater = zlib.decompressobj(wbits=47)
-                yield inflater.decompress(chunk)
-                chunk = inflater.unused_data or file.read(_CHUNK_BYTES)
-        except zlib.error as error:
-            raise UnsuitableVolume(f"'{name}' is damaged (its compressed data do not add up).", "Copy it again.") from error
-    if not inflater.eof:
-        raise UnsuitableVolume(f"'{name}' is incomplete: its compressed data stop early.", "Copy it again.")
-
-
-def _nifti_header(path: Path) -> bytes:
-    with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-        return file.read(348)
-
-
-def _nifti_byte_order(header: bytes) -> str:
-    return "<" if header[:4] == struct.pack("<i", 348) else ">"
-
-
-def _nifti_sform(path: Path) -> np.ndarray:
-    """(4, 4) index -> RAS of a NIfTI-1 header as written, where SimpleITK has straightened slanted axes."""
-    header = _nifti_header(path)
-    rows = struct.unpack_from(f"{_nifti_byte_order(header)}12f", header, 280)
-    return np.vstack([np.reshape(rows, (3, 4)), [0, 0, 0, 1]])
+    return data
 
 
 @contextmanager
@@ -258,19 +208,13 @@ def _plain_errors(name: str) -> Iterator[None]:
 
 @contextmanager
 def _quiet_itk() -> Iterator[None]:
-    """No ITK warnings on stderr; slanted NIfTI axes are read, and judged by `Volume`."""
+    """No ITK warnings on stderr."""
     shown = sitk.ProcessObject.GetGlobalWarningDisplay()
-    permissive = os.environ.get("ITK_NIFTI_SFORM_PERMISSIVE")
     sitk.ProcessObject.SetGlobalWarningDisplay(False)
-    os.environ["ITK_NIFTI_SFORM_PERMISSIVE"] = "ON"
     try:
         yield
     finally:
         sitk.ProcessObject.SetGlobalWarningDisplay(shown)
-        if permissive is None:
-            del os.environ["ITK_NIFTI_SFORM_PERMISSIVE"]
-        else:
-            os.environ["ITK_NIFTI_SFORM_PERMISSIVE"] = permissive
 
 
 # ---- writing
@@ -293,37 +237,52 @@ def write_text_atomically(text: str, path: str | Path, *, forbidden: Iterable[st
 # ---- folders of scans
 
 
-def find_scans(folder: str | Path) -> list[Scan]:
-    """All scans in `folder` and its sub-folders, by name: volumes and DICOM series, but nothing that this program wrote."""
+def find_scans(folder: str | Path, keep: Callable[[str], bool] = lambda name: True) -> list[Scan]:
+    """All scans in `folder` and its sub-folders, by name: volumes and DICOM series, but nothing that this program wrote.
+
+    keep: which names (of DICOM: of the folder) are wanted; the others' files are not even opened.
+    """
     folder = Path(folder)
     scans = []
+    for name, place in _with_unique_names(_places(folder)):
+        if not keep(name):
+            continue
+        if place.is_dir():
+            scans += _dicom_scans(place, name)
+        elif not bears_mark(place):
+            scans.append(Scan(str(place), name))
+    return sorted(scans, key=lambda scan: (scan.name, scan.source))
+
+
+def _places(folder: Path) -> Iterator[tuple[str, Path]]:
+    """Every file with the extension of a volume and every folder with DICOM images, with its name."""
     for place, subfolders, names in os.walk(folder):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         files = [Path(place, name) for name in sorted(names) if not name.startswith(".")]
-        volumes = [file for file in files if scan_name(file) != file.name and not bears_mark(file)]
-        scans += [Scan(str(file), file.with_name(scan_name(file)).relative_to(folder).as_posix()) for file in volumes]
-        if any(dicom.is_dicom_file(file) for file in files):
-            scans += _dicom_scans(Path(place), folder)
-    return _with_unique_names(scans)
+        volumes = {file for file in files if scan_name(file) != file.name}
+        for file in volumes:
+            yield file.with_name(scan_name(file)).relative_to(folder).as_posix(), file
+        if any(dicom.is_dicom_file(file) and not bears_mark(file) for file in files if file not in volumes):
+            here = Path(place)
+            yield here.relative_to(folder).as_posix() if here != folder else scan_name(folder), here
 
 
-def _dicom_scans(place: Path, folder: Path) -> list[Scan]:
-    with _plain_errors(place.name), _quiet_itk():
+def _dicom_scans(place: Path, name: str) -> list[Scan]:
+    with _plain_errors(place.name), _quiet_itk(), decimal_points():
         series = dicom.list_series(place)
-    name = place.relative_to(folder).as_posix() if place != folder else scan_name(place)
     if len(series) == 1:
         return [Scan(str(place), name)]
     return [Scan(f"{place}#{one.label}", f"{name}/series-{one.label}") for one in series]
 
 
-def _with_unique_names(scans: list[Scan]) -> list[Scan]:
-    """The same scans; where two would share a name (a.nii and a.nrrd), the later gets a number."""
+def _with_unique_names(places: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
+    """The same, sorted; where two would share a name (a.nii and a.nrrd), the later gets a number."""
     taken: set[str] = set()
     unique = []
-    for scan in sorted(scans, key=lambda scan: (scan.name, scan.source)):
-        name, number = scan.name, 2
+    for wanted, place in sorted(places):
+        name, number = wanted, 2
         while name in taken:
-            name, number = f"{scan.name}_{number}", number + 1
+            name, number = f"{wanted}_{number}", number + 1
         taken.add(name)
-        unique.append(Scan(scan.source, name))
+        unique.append((name, place))
     return unique

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +16,17 @@ from .translation import Translation
 class Job:
     """A request and the temporary folder of its images, which `remove` deletes, at the latest when Python ends.
 
-    arguments: what `inference.translate` is called with, by name. temporary_folder: where to make the job's own.
+    arguments: what `ask`, a request of protocol.py, is called with, by name: by default to translate.
+    temporary_folder: where to make the job's own.
     Raises UnsuitableOutput where the images cannot be written there.
     """
 
-    def __init__(self, arguments: Mapping[str, Any], temporary_folder: str | Path | None = None):
+    def __init__(
+        self,
+        arguments: Mapping[str, Any],
+        temporary_folder: str | Path | None = None,
+        ask: Callable[..., protocol.Message] = protocol.translate_request,
+    ):
         self.id = uuid.uuid4().hex
         try:
             self._directory = tempfile.TemporaryDirectory(prefix="t1t2-", dir=temporary_folder, ignore_cleanup_errors=True)
@@ -31,7 +37,7 @@ class Job:
             ) from error
         self.folder = Path(self._directory.name)
         try:
-            self.request = protocol.translate_request(self.id, self.folder, **arguments)
+            self.request = ask(self.id, self.folder, **arguments)
         except T1T2Error:
             self.remove()
             raise

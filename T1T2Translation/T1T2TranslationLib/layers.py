@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import csv
 import html
+import io
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .translation import UNIT, Translation
+from .translation import UNIT, Check, Comparison, Translation
 from .volume import Volume
 
-_IMAGE_WINDOW = (0, 1.2 * UNIT)
+IMAGE_WINDOW = (0, 1.2 * UNIT)
 ERROR_WINDOW = (0, 0.4 * UNIT)
 _SIGNED_ERROR_WINDOW = (-0.4 * UNIT, 0.4 * UNIT)
+# The error maps by key, and those that can be hidden below a threshold: a viewer cannot hide the middle of a signed one.
+OVERLAYS = ("predictedError", "absoluteError", "signedError")
+TRUE_ERROR = ("absoluteError", "signedError", "alignedReference")
+ABOVE_THRESHOLD = ("predictedError", "absoluteError")
 
 
 @dataclass(frozen=True)
 class Layer:
     """One image to show.
 
-    key: "synthetic", "predictedError", "absoluteError", "signedError" or "alignedReference".
+    key: "synthetic", "lens", "predictedError", "absoluteError", "signedError" or "alignedReference".
     title: what an error map shows, in two or three words; empty for the images.
-    colors: a perceptually ordered table's name, "Grey", "Inferno" or "DivergingBlueRed".
+    colors: a perceptually ordered table's name, "Grey", "Inferno" (predicted), "Viridis" (true) or
+    "DivergingBlueRed" (signed).
     window: the values at the table's two ends. hides_zero: whether 0 is left transparent.
     """
 
@@ -37,18 +44,45 @@ class Layer:
 def layers_of(translation: Translation) -> list[Layer]:
     """The synthetic image, its predicted error and, where there was a reference, that and the true errors."""
     found = [
-        Layer("synthetic", translation.synthetic, "", "Grey", _IMAGE_WINDOW),
+        Layer("synthetic", translation.synthetic, "", "Grey", IMAGE_WINDOW),
         Layer("predictedError", translation.predicted_error, "Predicted error", "Inferno", ERROR_WINDOW, hides_zero=True),
     ]
     comparison = translation.comparison
     if comparison is not None:
         aligned = comparison.reference.with_array(comparison.reference.array, f"{comparison.reference.name} aligned")
         found += [
-            Layer("absoluteError", comparison.absolute_error, "True error", "Inferno", ERROR_WINDOW, hides_zero=True),
+            Layer("absoluteError", comparison.absolute_error, "True error", "Viridis", ERROR_WINDOW, hides_zero=True),
             Layer("signedError", comparison.signed_error, "True error, signed", "DivergingBlueRed", _SIGNED_ERROR_WINDOW),
-            Layer("alignedReference", aligned, "", "Grey", _IMAGE_WINDOW),
+            Layer("alignedReference", aligned, "", "Grey", IMAGE_WINDOW),
         ]
     return found
+
+
+def lens_layer(synthetic: Volume) -> Layer:
+    """Where the trust lens of a synthetic image is painted, see lens.py."""
+    return Layer("lens", synthetic.with_array(synthetic.array, f"{synthetic.name} trust lens"), "", "Grey", IMAGE_WINDOW)
+
+
+def error_text(value: float) -> str:
+    """An error in the unit and in percent of the contrast's 99.5th percentile over the brain."""
+    return f"{value:.0f} ({100 * value / UNIT:.0f} %)"
+
+
+def legend_title(_: Callable[[str], str], key: str, title: str, threshold: float) -> str:
+    """What an error map shows and from which error on; `_` translates."""
+    if key not in ABOVE_THRESHOLD or threshold < 1:
+        return title
+    return _("{title} from {error}").format(title=title, error=error_text(threshold))
+
+
+def first_overlay(summary: Mapping[str, Any]) -> str:
+    """The key of the error map to show first: the true error where it is known."""
+    return "absoluteError" if "absoluteError" in summary["overlays"] else "predictedError"
+
+
+def read_summary(text: str | None) -> dict[str, Any]:
+    """What `summarize` wrote; empty for none."""
+    return json.loads(text) if text else {}
 
 
 def summarize(translation: Translation) -> str:
@@ -62,7 +96,30 @@ def summarize(translation: Translation) -> str:
             "checks": [{"name": check.name, "level": check.level, "message": check.message} for check in translation.checks],
             "warnings": list(translation.warnings),
             "metrics": {} if comparison is None else {region: dict(values) for region, values in comparison.metrics.items()},
+            "registered": comparison is not None and comparison.registered,
         }
+    )
+
+
+def translation_of(summary: Mapping[str, Any], volumes: Mapping[str, Volume]) -> Translation:
+    """The translation that `summarize` wrote about, of its images by layer key; "synthetic" and "predictedError" are needed."""
+    apart = ("overlays", "checks", "warnings", "metrics", "registered")
+    comparison = None
+    if all(key in volumes for key in TRUE_ERROR):
+        comparison = Comparison(
+            reference=volumes["alignedReference"],
+            signed_error=volumes["signedError"],
+            absolute_error=volumes["absoluteError"],
+            metrics=summary["metrics"],
+            registered=summary["registered"],
+        )
+    return Translation(
+        synthetic=volumes["synthetic"],
+        predicted_error=volumes["predictedError"],
+        checks=tuple(Check(check["name"], check["level"], check["message"]) for check in summary["checks"]),
+        warnings=tuple(summary["warnings"]),
+        provenance={name: value for name, value in summary.items() if name not in apart},
+        comparison=comparison,
     )
 
 
@@ -71,15 +128,31 @@ def notes(summary: Mapping[str, Any]) -> list[str]:
     return [check["message"] for check in summary["checks"] if check["level"] != "green"] + list(summary["warnings"])
 
 
-def as_html(summary: Mapping[str, Any]) -> str:
-    """Notes, then a table of the metrics, one row a measure and one column a region; the little HTML that Qt draws."""
-    text = "".join(f"<p>&#9888; {html.escape(note)}</p>" for note in notes(summary))
-    metrics = summary["metrics"]
+def notes_as_html(summary: Mapping[str, Any]) -> str:
+    """The notes, one paragraph each; the little HTML that Qt draws."""
+    return "".join(f"<p>&#9888; {html.escape(note)}</p>" for note in notes(summary))
+
+
+def metrics_as_html(metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """A table of region -> measure -> value: one row a measure, one column a region; empty without any."""
     if not metrics:
-        return text
-    measures = dict.fromkeys(measure for values in metrics.values() for measure in values)
+        return ""
     rows = ["<th></th>" + "".join(f"<th align='right'>{html.escape(region)}</th>" for region in metrics)]
-    for measure in measures:
+    for measure in _measures(metrics):
         cells = (f"{values[measure]:.3g}" if measure in values else "" for values in metrics.values())
         rows.append(f"<td>{html.escape(measure)}</td>" + "".join(f"<td align='right'>{cell}</td>" for cell in cells))
-    return text + "<table cellpadding='2'>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+    return "<table cellpadding='2'>" + "".join(f"<tr>{row}</tr>" for row in rows) + "</table>"
+
+
+def metrics_as_csv(metrics: Mapping[str, Mapping[str, float]]) -> str:
+    """The same table as comma-separated values, one row a region, with a header."""
+    measures = _measures(metrics)
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(["region", *measures])
+    writer.writerows([region, *(values.get(measure, "") for measure in measures)] for region, values in metrics.items())
+    return buffer.getvalue()
+
+
+def _measures(metrics: Mapping[str, Mapping[str, float]]) -> list[str]:
+    return list(dict.fromkeys(measure for values in metrics.values() for measure in values))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -146,25 +147,40 @@ def fitted_to(prediction: np.ndarray, truth: np.ndarray, region: np.ndarray) -> 
     return np.where(region, gain * prediction + offset, prediction).astype(np.float32)
 
 
-def seed_frame(prediction: np.ndarray, truth: np.ndarray, brain: np.ndarray, axial_axis: int = 2) -> dict[str, float]:
-    """Errors in the most probable frame of Avula, Conte and Erickson 2020: whole slices cropped to the brain's box.
+class SliceErrors(NamedTuple):
+    """Errors of a volume's axial slices in the frame of Avula, Conte and Erickson 2020; see `slice_errors`.
 
-    Axial slices whose crop is more than 17 % brain; "MAE" and "MSE" are means over these slices, "total MAE" and
-    "total MSE" their sums over the volume's slices, "slices" their number. Empty without such slices.
+    numbers: (n,) index of each slice along the axial axis of the grid. absolute, squared: (n,) mean errors of the slices.
     """
+
+    numbers: np.ndarray
+    absolute: np.ndarray
+    squared: np.ndarray
+
+
+def slice_errors(prediction: np.ndarray, truth: np.ndarray, brain: np.ndarray, axial_axis: int = 2) -> SliceErrors:
+    """Mean absolute and squared error of every axial slice, cropped to the brain's box, that is more than 17 % brain."""
     box = bounding_box(brain)
     p, t, b = (np.moveaxis(image[box], axial_axis, 0) for image in (prediction, truth, brain))
     kept = b.mean(axis=(1, 2)) > SEED_FRAME_BRAIN_SHARE
-    if not kept.any():
-        return {}
     difference = (p[kept] - t[kept]).astype(np.float64)
-    absolute, squared = np.abs(difference).mean(axis=(1, 2)), np.square(difference).mean(axis=(1, 2))
+    numbers = np.flatnonzero(kept) + box[axial_axis].start
+    return SliceErrors(numbers, np.abs(difference).mean(axis=(1, 2)), np.square(difference).mean(axis=(1, 2)))
+
+
+def seed_frame(errors: SliceErrors) -> dict[str, float]:
+    """A volume's errors as the study's Table 1 gives them; empty without slices.
+
+    "MAE" and "MSE" are means over the slices, "total MAE" and "total MSE" their sums over the volume, "slices" their number.
+    """
+    if not errors.numbers.size:
+        return {}
     return {
-        "MAE": float(absolute.mean()),
-        "MSE": float(squared.mean()),
-        "total MAE": float(absolute.sum()),
-        "total MSE": float(squared.sum()),
-        "slices": float(kept.sum()),
+        "MAE": float(errors.absolute.mean()),
+        "MSE": float(errors.squared.mean()),
+        "total MAE": float(errors.absolute.sum()),
+        "total MSE": float(errors.squared.sum()),
+        "slices": float(errors.numbers.size),
     }
 
 

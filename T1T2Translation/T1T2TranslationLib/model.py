@@ -8,6 +8,7 @@ import json
 import math
 import pickle
 import struct
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -136,6 +137,20 @@ def _refuse_contradiction(network: TranslationNetwork, preprocessing: Preprocess
         raise ValueError(f"error_factor is {error_factor}; a positive number is needed")
 
 
+def _refuse_bomb(content: bytes, name: str) -> None:
+    """Raise UnsuitableModel for a zip that would inflate to more than weights may take; torch inflates whatever it is given."""
+    try:
+        inflated = sum(entry.file_size for entry in zipfile.ZipFile(io.BytesIO(content)).infolist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError, struct.error, OSError):
+        return  # no zip that could inflate; torch says what it thinks of it
+    if inflated > _MOST_WEIGHT_BYTES:
+        raise UnsuitableModel(
+            f"The weights of the model '{name}' would take {inflated >> 20} MB unpacked; at most {_MOST_WEIGHT_BYTES >> 20} MB "
+            "can be true.",
+            "Install the model again.",
+        )
+
+
 def _read_weights(card: ModelCard) -> Mapping[str, torch.Tensor]:
     try:
         content = bundle_file(card.folder, WEIGHTS, _MOST_WEIGHT_BYTES).read_bytes()
@@ -148,6 +163,7 @@ def _read_weights(card: ModelCard) -> Mapping[str, torch.Tensor]:
             f"The weights of the model '{card.name}' are not the file that was published (their SHA-256 differs).",
             "Do not use it; install the model again from a source you trust.",
         )
+    _refuse_bomb(content, card.name)
     try:
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except UNREADABLE as error:

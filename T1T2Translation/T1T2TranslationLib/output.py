@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import functools
 import gzip
+import locale
 import os
+import platform
 import shutil
 import struct
+import time
 import uuid
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -27,6 +32,7 @@ VOLUME_EXTENSIONS = (".nii.gz", ".nii", ".nrrd", ".mha")
 _GZIP_LEVEL = 3
 _SPARE_BYTES = 1 << 20
 _MARK_WITHIN_BYTES = 4096
+_LEFTOVER_AGE_S = 86_400
 _NIFTI_DESCRIPTION_LENGTH = 79
 # Offset in a NIfTI-1 header of srow_x, srow_y, srow_z: 3 x 4 float32, voxel index -> RAS mm.
 _NIFTI_SFORM_OFFSET = 280
@@ -77,14 +83,18 @@ class Staging:
             if extension.startswith(".nii"):
                 _write_nifti(volume, metadata["description"], temporary)
             else:
-                sitk.WriteImage(_image_of(volume, metadata), str(temporary), useCompression=True)
+                with decimal_points():
+                    sitk.WriteImage(_image_of(volume, metadata), str(temporary), useCompression=True)
             _flush_to_disk(temporary)
 
     def add_text(self, text: str, path: str | Path) -> None:
         """Stage a UTF-8 text file. Raises UnsuitableOutput."""
+        self.add_bytes(text.encode(), path)
+
+    def add_bytes(self, content: bytes, path: str | Path) -> None:
+        """Stage a file of these bytes. Raises UnsuitableOutput."""
         path = Path(path)
-        content = text.encode()
-        temporary = self._stage(path, ".txt", len(content))
+        temporary = self._stage(path, ".bin", len(content))
         with _plain_errors(path):
             temporary.write_bytes(content)
             _flush_to_disk(temporary)
@@ -100,9 +110,57 @@ class Staging:
                 f"'{path.name}' needs up to {(size_bytes + _SPARE_BYTES) / 1e6:.0f} MB.",
                 "Free some space, or write elsewhere.",
             )
-        temporary = path.parent / f".t1t2-{uuid.uuid4().hex}.part{extension}"
+        _remove_leftovers(path.parent)
+        temporary = path.parent / f"{_temporary_prefix()}{os.getpid()}-{uuid.uuid4().hex}.part{extension}"
         self._staged.append((temporary, path))
         return temporary
+
+
+def _temporary_prefix() -> str:
+    """Of this machine's temporary files; a number follows, of the process that writes."""
+    machine = "".join(letter for letter in platform.node() if letter.isalnum())[:32]
+    return f".t1t2-{machine}-"
+
+
+@functools.lru_cache(maxsize=1024)  # once a process: a folder may hold a hundred thousand results
+def _remove_leftovers(folder: Path) -> None:
+    """Delete the temporary files of processes that were killed: on this machine, or anywhere more than a day ago."""
+    for path in folder.glob(".t1t2-*.part*"):
+        with contextlib.suppress(OSError):  # another process may be as quick
+            is_old = time.time() - path.stat().st_mtime > _LEFTOVER_AGE_S
+            writer = path.name.removeprefix(_temporary_prefix()).partition("-")[0]
+            if is_old or (path.name.startswith(_temporary_prefix()) and writer.isdecimal() and _has_ended(int(writer))):
+                path.unlink()
+
+
+def _has_ended(process: int) -> bool:
+    """Whether no process of this number runs; on Windows, where asking would end it, never."""
+    if os.name != "posix":
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:  # somebody else's, alive
+        return False
+    return False
+
+
+@contextmanager
+def decimal_points() -> Iterator[None]:
+    """Numbers in text headers have a decimal point, also where the user's language, which Qt sets, has a comma.
+
+    ITK would read 0.9 as 0, without a word.
+    """
+    if locale.localeconv()["decimal_point"] == ".":
+        yield
+        return
+    own = locale.setlocale(locale.LC_NUMERIC)
+    locale.setlocale(locale.LC_NUMERIC, "C")
+    try:
+        yield
+    finally:
+        locale.setlocale(locale.LC_NUMERIC, own)
 
 
 def volume_extension(path: str | Path) -> str:
@@ -120,11 +178,12 @@ def volume_extension(path: str | Path) -> str:
 def check_output(path: str | Path, forbidden: Iterable[str | Path] = ()) -> None:
     """Raise UnsuitableOutput where a file cannot be written, before any work is done for it."""
     path = Path(path)
-    if path.is_dir():
-        raise UnsuitableOutput(f"'{path}' is a folder; a file's name is needed.", "Give the file to write.")
+    with _plain_errors(path):  # such as a name too long for the disk
+        if path.is_dir():
+            raise UnsuitableOutput(f"'{path}' is a folder; a file's name is needed.", "Give the file to write.")
+        folder = next(parent for parent in path.absolute().parents if parent.exists())
     if any(_is_same_file(path, other) for other in forbidden):
         raise UnsuitableOutput(f"'{path}' is an input; it would be overwritten.", "Give another name for the result.")
-    folder = next(parent for parent in path.absolute().parents if parent.exists())
     if not folder.is_dir() or not os.access(folder, os.W_OK | os.X_OK):
         raise UnsuitableOutput(f"Nothing can be written in '{folder}'.", "Choose a folder that you may write to.")
 
@@ -160,6 +219,8 @@ def _plain_errors(path: Path) -> Iterator[None]:
     remedy = "Choose a folder that exists and can be written, with free space."
     try:
         yield
+    except UnsuitableOutput:
+        raise
     except OSError as error:
         raise UnsuitableOutput(f"'{path}' cannot be written ({error.strerror or error}).", remedy) from error
     except RuntimeError as error:  # SimpleITK's only kind of error

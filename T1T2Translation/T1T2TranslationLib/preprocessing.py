@@ -13,6 +13,7 @@ planes (S, A, R) float32  -->  network reads plane n with its neighbours at +-1,
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -23,8 +24,12 @@ from torch import Tensor
 from .head import Head, find_head
 from .volume import Volume, nearest_axes, toward_ras
 
+Margins = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]  # along S, A, R, before and after
+
 # Scaled intensities up to this are air: exact zeros of a stripped brain, or the faint noise around a head.
 _AIR_CEILING = 0.02
+# Voxels by which a plane is continued where the head is cut off by the edge of the volume: a network's border is less sure.
+_MARGIN = 8
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ class Preprocessing:
         is_native = (low <= spacing) & (spacing <= high)
         is_native[2] |= spacing[2] > high  # thick slices stay: neighbours are interpolated where they are read
         step = np.where(is_native, spacing, self.step_mm)
-        return Grid(volume.shape, order, flipped, box, tuple(spacing), tuple(step))
+        return Grid(volume.shape, order, flipped, box, tuple(spacing), tuple(step), _margins(volume.shape, order, flipped, box))
 
 
 @dataclass(frozen=True)
@@ -81,6 +86,7 @@ class Grid:
 
     order: which of i, j, k runs along R, A, S; flipped: whether it runs backwards.
     box: the part of (i, j, k) that is walked; spacing_mm, step_mm: voxel sizes along R, A, S before and after.
+    margins: by how many voxels of the planes their edges are continued along S, A, R, before and after.
     """
 
     shape: tuple[int, int, int]
@@ -89,18 +95,20 @@ class Grid:
     box: tuple[slice, slice, slice]
     spacing_mm: tuple[float, float, float]
     step_mm: tuple[float, float, float]
+    margins: Margins = ((0, 0), (0, 0), (0, 0))
 
     def forward(self, array: np.ndarray) -> np.ndarray:
-        """(i, j, k), any number type -> (S, A, R) float32."""
+        """(i, j, k), any number type -> (S, A, R) float32, with the margins."""
         planes = np.ascontiguousarray(self._view(array), dtype=np.float32)
         for axis, size in enumerate(planes.shape):
             spacing, step = self.spacing_mm[2 - axis], self.step_mm[2 - axis]
             if spacing != step:
                 planes = _along(axis, sampling_matrix(size, spacing, step), planes)
-        return planes
+        return np.pad(planes, self.margins, mode="edge") if np.any(self.margins) else planes
 
     def backward(self, planes: np.ndarray, dtype: type = np.float32) -> np.ndarray:
-        """(S, A, R) -> (i, j, k) of `dtype`, 0 outside the box; integers are rounded."""
+        """(S, A, R) with the margins -> (i, j, k) of `dtype`, 0 outside the box; integers are rounded."""
+        planes = planes[tuple(slice(low, size - high) for (low, high), size in zip(self.margins, planes.shape, strict=True))]
         result: np.ndarray = np.zeros(self.shape, dtype=dtype, order="F")
         view = self._view(result)
         for axis, size in enumerate(view.shape):
@@ -114,6 +122,15 @@ class Grid:
     def _view(self, array: np.ndarray) -> np.ndarray:
         """The box of `array` seen as (S, A, R), without copying."""
         return toward_ras(array[self.box], self.order, self.flipped).transpose(2, 1, 0)
+
+
+def _margins(shape: Sequence[int], order: Sequence[int], flipped: Sequence[bool], box: Sequence[slice]) -> Margins:
+    """`Grid.margins`: in the plane, where `box` ends with the volume."""
+    margins = []
+    for axis, is_flipped in zip(order[:2], flipped[:2], strict=True):  # R, A
+        cut = (_MARGIN * (box[axis].start == 0), _MARGIN * (box[axis].stop == shape[axis]))
+        margins.append(cut[::-1] if is_flipped else cut)
+    return ((0, 0), margins[1], margins[0])
 
 
 @dataclass(frozen=True, eq=False)

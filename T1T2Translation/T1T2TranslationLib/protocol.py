@@ -2,6 +2,7 @@
 
     panel -> worker   {"command": "translate", "id", "folder", "input", "mask", "reference", "model", "device",
                        "accept_any_input"}
+                      {"command": "compare", "id", "folder", "input", "mask", "reference", "translation"}
                       {"command": "cancel", "id"}    {"command": "quit"}
     worker -> panel   {"event": "ready", ...}        {"event": "progress", "id", "fraction", "message"}
                       {"event": "done", "id", "translation"}
@@ -14,6 +15,7 @@ and removes.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -43,7 +45,7 @@ def decode(line: str | bytes) -> Message:
     """The object in one line; raises UnreadableMessage for anything else."""
     try:
         message = json.loads(line)
-    except ValueError as error:  # also UnicodeDecodeError
+    except (ValueError, RecursionError) as error:  # also UnicodeDecodeError
         raise UnreadableMessage(f"The line {line[:80]!r} is not JSON.") from error
     if not isinstance(message, dict) or not ({"command", "event"} & message.keys()):
         raise UnreadableMessage(f"The line {line[:80]!r} is neither a request nor an event.")
@@ -97,6 +99,44 @@ def translate_arguments(message: Mapping[str, Any]) -> dict[str, Any]:
         raise UnreadableMessage(f"A translate request is incomplete ({error!r}).") from error
 
 
+def compare_request(
+    job: str,
+    folder: Path,
+    volume: Volume,
+    *,
+    translation: Translation,
+    reference: Volume,
+    mask: Volume | None = None,
+) -> Message:
+    """Write the images into the job's folder and ask how far a translation is from a real image: no network is run.
+
+    It is answered like a request to translate, by the same translation with its comparison. Raises UnsuitableOutput.
+    """
+    return {
+        "command": "compare",
+        "id": job,
+        "folder": str(folder),
+        "input": volume_to_message(volume, folder, "input"),
+        "mask": None if mask is None else volume_to_message(mask, folder, "mask"),
+        "reference": volume_to_message(reference, folder, "reference"),
+        "translation": translation_to_message(translation, folder),
+    }
+
+
+def compare_arguments(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a compare request holds: translation, volume, reference, mask."""
+    try:
+        folder = Path(message["folder"])
+        return {
+            "translation": translation_from_message(message["translation"], folder),
+            "volume": volume_from_message(message["input"], folder),
+            "reference": volume_from_message(message["reference"], folder),
+            "mask": _optional_volume(message["mask"], folder),
+        }
+    except (KeyError, TypeError) as error:
+        raise UnreadableMessage(f"A compare request is incomplete ({error!r}).") from error
+
+
 def cancel_request(job: str) -> Message:
     return {"command": "cancel", "id": job}
 
@@ -120,7 +160,10 @@ def progress_event(job: str, fraction: float, message: str) -> Message:
 def read_progress(message: Mapping[str, Any]) -> tuple[float, str]:
     """The fraction in 0..1 and the words of a progress event; raises UnreadableMessage."""
     try:
-        return min(max(float(message["fraction"]), 0.0), 1.0), str(message["message"])
+        fraction = float(message["fraction"])
+        if math.isnan(fraction):
+            raise ValueError("the fraction is not a number")
+        return min(max(fraction, 0.0), 1.0), str(message["message"])
     except (KeyError, TypeError, ValueError) as error:
         raise UnreadableMessage(f"A progress event is incomplete ({error!r}).") from error
 

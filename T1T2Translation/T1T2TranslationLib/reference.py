@@ -9,6 +9,7 @@ import numpy as np
 import SimpleITK as sitk
 
 from .errors import Cancelled, UnsuitableVolume
+from .likeness import LEAST_LIKENESS, likeness
 from .metrics import compute_metrics, percentile_of_brain, to_unit
 from .regions import brain_region, is_skull_stripped, regions
 from .resampling import resample_mask, resample_onto, to_sitk
@@ -27,6 +28,7 @@ _LEAST_INFORMATION = 0.1
 _LEAST_OVERLAP = 0.5
 _REGISTRATION_SHARE = 0.8  # of the progress
 _LARGEST_INT16 = np.iinfo(np.int16).max
+_DIFFERENT = "'{name}' seems to show another head than the scan, or not in the same place: look at both before you trust it."
 
 
 def compare(
@@ -63,6 +65,7 @@ def compare(
     truth = to_unit(reference.array, brain)
     masks = regions(brain, truth, input_volume.array, input_volume.spacing_mm, brain_name=brain_name)
     metrics = compute_metrics(synthetic.array / np.float32(UNIT), truth, masks, input_volume.spacing_mm)
+    alike = likeness(input_volume.array, reference.array, brain, input_volume.spacing_mm)
     progress(1.0, "Measured the error")
     return Comparison(
         reference=input_volume.with_array(real, name),
@@ -70,6 +73,7 @@ def compare(
         absolute_error=input_volume.with_array(_int16(np.abs(difference)), f"{synthetic.name} absolute error"),
         metrics=metrics,
         registered=registered,
+        warnings=() if alike >= LEAST_LIKENESS else (_DIFFERENT.format(name=name),),
     )
 
 

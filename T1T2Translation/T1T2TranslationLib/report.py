@@ -13,6 +13,7 @@ import numpy as np
 
 from .head import find_head
 from .layers import ERROR_WINDOW
+from .measures import MEASURES
 from .output import staged_files
 from .pictures import AXIAL, PLANES, Plane, View, legend_of, png_of, view_of_head, worst_axial
 from .translation import DISCLAIMER, MARK, UNIT, Check, Translation
@@ -145,14 +146,17 @@ def _legend(column: _Column) -> Html:
 
 
 def _facts(view: View, translation: Translation) -> Html:
-    """The few numbers to see first."""
-    expected = view.oriented(translation.predicted_error.array)[view.head]
-    expected = expected[expected > 0]  # outside a mask nothing was translated
-    facts = [("mean error predicted", f"{expected.mean() if expected.size else 0:.0f}", f"of {UNIT}, all that is shown")]
-    if translation.comparison and translation.comparison.metrics:
-        region, scores = next(iter(translation.comparison.metrics.items()))
-        if "MAE" in scores:
-            facts.append(("mean error measured", f"{scores['MAE'] * UNIT:.0f}", f"of {UNIT}, {region}"))
+    """The few numbers to see first; errors predicted and measured are means over the same voxels."""
+    where = view.head & (view.oriented(translation.predicted_error.array) > 0)  # outside a mask nothing was translated
+    place = "all that is shown"
+    comparison = translation.comparison
+    if comparison:
+        where &= view.oriented((comparison.reference.array > 0) | (comparison.absolute_error.array > 0))
+        place = "all that was compared"
+    facts = [("mean error predicted", _mean(view, translation.predicted_error, where), f"of {UNIT}, {place}")]
+    if comparison:
+        facts.append(("mean error measured", _mean(view, comparison.absolute_error, where), f"of {UNIT}, {place}"))
+        region, scores = next(iter(comparison.metrics.items()), ("", {}))
         facts += [(name, _number(scores[name]), region) for name in ("PSNR", "SSIM") if name in scores]
     worst = [level for level in ("red", "amber", "green") if any(check.level == level for check in translation.checks)]
     if worst:
@@ -161,6 +165,11 @@ def _facts(view: View, translation: Translation) -> Html:
         _fill("<div><dt>$name</dt><dd>$value</dd><small>$detail</small></div>", name=name, value=value, detail=detail)
         for name, value, detail in facts
     )
+
+
+def _mean(view: View, errors: Volume, where: np.ndarray) -> str:
+    """The mean of an error map over the voxels `where` (R, A, S)."""
+    return f"{view.oriented(errors.array)[where].mean() if where.any() else 0:.0f}"
 
 
 def _check(check: Check) -> Html:
@@ -179,6 +188,11 @@ def _metrics(translation: Translation) -> Html:
     metrics = translation.comparison.metrics
     measures = list(dict.fromkeys(measure for scores in metrics.values() for measure in scores))
     head = _join(_fill("<th scope=col>$measure</th>", measure=measure) for measure in measures)
+    words = _join(
+        _fill("<div><dt>$name</dt><dd>$meaning$better</dd></div>", name=name, meaning=one.meaning, better=_better(one.better))
+        for name in measures
+        if (one := MEASURES.get(name))
+    )
     rows = _join(
         _fill(
             "<tr><th scope=row>$region</th>$cells</tr>",
@@ -190,11 +204,18 @@ def _metrics(translation: Translation) -> Html:
     how = "was registered to the input first" if translation.comparison.registered else "lies on the input's own grid"
     return _fill(
         '<div class="wide"><table><thead><tr><th scope=col>region</th>$head</tr></thead><tbody>$rows</tbody></table></div>'
-        "<p>Protocol T2P-1; intensities in units of the real image's 99.5th percentile over the brain. The real image $how.</p>",
+        "<p>Protocol T2P-1; intensities in units of the real image's 99.5th percentile over the brain. "
+        "The real image, $name, $how.</p><dl class=words>$words</dl>",
+        name=translation.comparison.reference.name,
+        words=words,
         head=head,
         rows=rows,
         how=how,
     )
+
+
+def _better(better: str) -> str:
+    return f"; better: {better}" if better else ""
 
 
 def _row(name: str, value: str) -> Html:
@@ -325,6 +346,10 @@ th, td { padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid var(--line); te
 th[scope=row], .provenance td, thead th:first-child { text-align: left; }
 thead th, .provenance th { color: var(--soft); }
 .provenance td { overflow-wrap: anywhere; }
+.words { display: grid; grid-template-columns: repeat(auto-fill, minmax(24rem, 1fr)); gap: 0.1rem 2rem; font-size: 0.8rem; }
+.words div { display: flex; gap: 0.6rem; }
+.words dt { min-width: 5rem; }
+.words dd { margin: 0; color: var(--soft); }
 footer { margin-top: 2.5rem; padding-top: 0.8rem; border-top: 1px solid var(--line); font-size: 0.85rem; }
 @media (max-width: 40rem) { .pictures { grid-template-columns: repeat(2, 1fr); } }
 """

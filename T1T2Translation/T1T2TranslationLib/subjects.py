@@ -1,10 +1,15 @@
-"""Subjects of a data list, and each as a case to learn from or be judged by: input, truth and regions on one grid."""
+"""Subjects of a data list, split by patient, and each as a case to learn from or be judged by: all images on one grid."""
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+import logging
+import os
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,19 +18,40 @@ import SimpleITK as sitk
 
 from .errors import UnsuitableTrainingData, UnsuitableVolume
 from .io import read_volume
+from .likeness import LEAST_LIKENESS, likeness
 from .metrics import to_unit
 from .reference import align
 from .regions import brain_region, is_skull_stripped, regions
 from .resampling import resample_mask, resample_onto
 from .volume import Volume, nearest_axes
 
+log = logging.getLogger(__name__)
+
+# The last word of a file's name, as BraTS 2018-2021 (_t1ce), 2023 (-t1c) and IXI (-T1) have it -> the name of BraTS 2023.
+SEQUENCES_OF = {
+    "t1": "t1n", "t1n": "t1n", "t1w": "t1n",
+    "t1c": "t1c", "t1ce": "t1c", "t1gd": "t1c",
+    "t2": "t2w", "t2w": "t2w",
+    "flair": "t2f", "t2f": "t2f",
+    "seg": "seg", "segm": "seg",
+    "brain": "brain", "brainmask": "brain",
+}  # fmt: skip
+_LAST_WORD = re.compile(rf"(?:(.*)[-_. ])?({'|'.join(SEQUENCES_OF)})", re.IGNORECASE)
+
+_SESSION_NAMES = (
+    re.compile(r"(BraTS-[A-Za-z]+-\d{5})-\d{3}\b"),
+    re.compile(r"^(IXI\d+)-"),
+    re.compile(r"^(.*\d)[-_]\d{1,2}$"),
+)
+
 
 @dataclass(frozen=True)
 class Subject:
-    """One entry of a data list.
+    """One session of one patient.
 
     images: sequence name as in BraTS 2023 (t1n, t2w, ...), "seg" or "brain" -> file.
     group: the list that the entry stands in ("paired", "head", "testing", ...).
+    patient: whom several sessions may share; told by the id where it is not given.
     """
 
     id: str
@@ -33,6 +59,10 @@ class Subject:
     fold: int | None = None
     group: str = ""
     pathology: str = ""
+    patient: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "patient", self.patient or patient_of(self.id))
 
     def lacks(self, source: str, target: str) -> list[str]:
         """Those of the two sequences that it has not."""
@@ -67,6 +97,68 @@ class Case:
         return nearest_axes(self.volume.affine)[0][2]
 
 
+def name_and_sequence(path: str) -> tuple[str, str]:
+    """What a file is called: ("BraTS20_Training_001", "t1c") of BraTS20_Training_001_t1ce.nii.gz; "" for what is not said."""
+    stem = re.sub(r"\.nii(\.gz)?$", "", path.replace("\\", "/").rpartition("/")[2], flags=re.IGNORECASE)
+    found = _LAST_WORD.fullmatch(stem)
+    return (found[1] or "", SEQUENCES_OF[found[2].lower()]) if found else (stem, "")
+
+
+def patient_of(identity: str) -> str:
+    """The patient in the name of a session.
+
+    BraTS-GLI-00002-001 -> BraTS-GLI-00002; IXI002-Guys-0828 -> IXI002; else a last number of one or two digits behind
+    another number counts sessions: MS-01-2 -> MS-01, but BraTS20_Training_001, MS-07 and TCGA-06-0125 stay. In doubt two
+    people become one, which costs a little choice of folds; the other way round a test set would know its patients.
+    """
+    for pattern in _SESSION_NAMES:
+        found = pattern.search(identity)
+        if found:
+            return found[1]
+    return identity
+
+
+# ---- folds: by patient, never by session or slice
+
+
+def with_folds(subjects: Sequence[Subject], count: int) -> list[Subject]:
+    """The subjects with fold numbers 0 to `count` - 1, the patients dealt evenly in an order that only their names decide.
+
+    Raises UnsuitableTrainingData for fewer patients than folds, or if there are fold numbers already.
+    """
+    numbered = [subject.id for subject in subjects if subject.fold is not None]
+    if numbered:
+        raise UnsuitableTrainingData(
+            f"{len(numbered)} of {len(subjects)} subjects, such as '{numbered[0]}', have a fold number already.",
+            "Leave --folds out, or remove the numbers from the data list.",
+        )
+    patients = sorted({subject.patient for subject in subjects}, key=lambda name: hashlib.sha256(name.encode()).digest())
+    if not 2 <= count <= len(patients):
+        raise UnsuitableTrainingData(
+            f"{count} folds cannot be made of {len(patients)} patients; 2 to as many as there are patients can.",
+            'Choose another number of folds. Sessions of one person share a patient; a data list can name it as "patient".',
+        )
+    fold_of = {patient: index % count for index, patient in enumerate(patients)}
+    return [replace(subject, fold=fold_of[subject.patient]) for subject in subjects]
+
+
+def refuse_shared_patients(subjects: Sequence[Subject]) -> None:
+    """Raise UnsuitableTrainingData where one patient's sessions are in several folds: a test would know its patients."""
+    folds: dict[str, dict[int | None, str]] = {}
+    for subject in subjects:
+        folds.setdefault(subject.patient, {})[subject.fold] = subject.id
+    for patient, sessions in folds.items():
+        if len(sessions) > 1:
+            said = ", ".join(f"{identity} in {'no fold' if fold is None else fold}" for fold, identity in sessions.items())
+            raise UnsuitableTrainingData(
+                f"Sessions of the patient '{patient}' are in different folds: {said}.",
+                'Give them one fold, or, if they are different people, different values of "patient" in the data list.',
+            )
+
+
+# ---- data lists
+
+
 def read_datalist(path: Path, source: str, target: str) -> list[Subject]:
     """Every subject of a JSON object of lists, complete or not; image paths are relative to the file.
 
@@ -77,7 +169,7 @@ def read_datalist(path: Path, source: str, target: str) -> list[Subject]:
         table = json.loads(path.read_text(encoding="utf-8"))
         entries = [(group, entry) for group, listed in table.items() if isinstance(listed, list) for entry in listed]
         subjects = [_subject(entry, group, path.parent, source, target) for group, entry in entries if isinstance(entry, dict)]
-        subjects = [subject for subject in subjects if subject.images]
+        subjects = _with_names([subject for subject in subjects if subject.images], path.parent)
     except (OSError, ValueError, AttributeError, TypeError) as error:
         raise UnsuitableTrainingData(
             f"The data list '{path.name}' cannot be read ({error}).", "Give a JSON object of lists."
@@ -93,19 +185,35 @@ def _subject(entry: dict[str, Any], group: str, folder: Path, source: str, targe
     names = {"image": source, "label": target}
     listed = entry.get("images", entry)
     files = {names.get(key, key): value for key, value in listed.items() if isinstance(value, str)}
-    known = {source, target, "seg", "brain"}
-    images = {key: folder / value for key, value in files.items() if key in known}
-    identity = entry.get("id") or (images[source].name.split(".")[0] if source in images else "unnamed")
-    return Subject(str(identity), images, entry.get("fold"), group, str(entry.get("pathology", "")))
+    if isinstance(listed.get("image"), list):  # as MONAI's BraTS lists have it: all sequences, and "label" is the tumour
+        files = {name: value for value in [*listed["image"], files.get(target, "")] for _, name in [name_and_sequence(value)]}
+    images = {key: folder / value for key, value in files.items() if key in {*SEQUENCES_OF.values(), source, target}}
+    told = {key: str(entry.get(key) or "") for key in ("pathology", "patient")}
+    return Subject(str(entry.get("id") or ""), images, entry.get("fold"), group, **told)
+
+
+def _with_names(subjects: Sequence[Subject], folder: Path) -> list[Subject]:
+    """Whoever has no id is called after the first file, and its folders too where several files are named alike."""
+    files = [next(iter(subject.images.values())) for subject in subjects]
+    alike = Counter(file.name for file in files)
+    paths = [file.name if alike[file.name] == 1 else Path(os.path.relpath(file, folder)).as_posix() for file in files]
+    named = [path.partition(".")[0] for path in paths]
+    return [subject if subject.id else replace(subject, id=name) for subject, name in zip(subjects, named, strict=True)]
 
 
 def load_case(subject: Subject, source: str, target: str) -> Case:
-    """Read a subject; a target on another grid is registered to the input. Raises UnsuitableVolume."""
+    """Read a subject; a target on another grid is registered to the input.
+
+    Raises UnsuitableVolume for an image or mask that cannot be used, and for a target that is not of the same head in the
+    same place: another patient's, or one whose registration failed. A tumour mask without effect is logged.
+    """
     volume = read_volume(subject.images[source])
     target_image, seen = align(read_volume(subject.images[target]), volume)
     mask = None
     if "brain" in subject.images:
         inside = resample_mask(read_volume(subject.images["brain"], allow_labels=True), volume)
+        if not inside.any():
+            raise UnsuitableVolume(f"The brain mask of '{subject.id}' is empty on its {source}.", "Look at the mask.")
         mask = volume.with_array(inside.astype(np.uint8))
     name, brain = brain_region(volume, mask)
     brain = brain & seen
@@ -114,7 +222,16 @@ def load_case(subject: Subject, source: str, target: str) -> Case:
         truth = to_unit(target_image.array, brain)
     except ValueError as error:
         raise UnsuitableVolume(f"The {target} of '{subject.id}' shows no brain: {error}.", "Leave the subject out.") from error
+    alike = likeness(volume.array, target_image.array, brain, volume.spacing_mm)
+    if alike < LEAST_LIKENESS:
+        raise UnsuitableVolume(
+            f"The {target} of '{subject.id}' shows another head than its {source}, or not in the same place: their edges agree "
+            f"{alike:.2f} times as well as by chance; {LEAST_LIKENESS} are needed.",
+            "Look at the two images together, and leave the subject out or align them.",
+        )
     masks = regions(brain, truth, volume.array, volume.spacing_mm, segmentation, brain_name=name)
+    if segmentation is not None and segmentation.any() and "tumour" not in masks:
+        log.warning("%s: the tumour mask is not used: it lies outside the brain, or each label fills half of it.", subject.id)
     return Case(subject, volume, truth, masks, seen, is_skull_stripped(volume))
 
 

@@ -15,6 +15,7 @@ UNIT = 1000
 MARK = "SYNTHETIC"
 DISCLAIMER = "SYNTHETIC image for research; not for diagnosis."
 
+Level = Literal["green", "amber", "red"]
 Progress = Callable[[float, str], None]  # (fraction in 0..1, message); raise Cancelled from it to stop
 
 
@@ -30,7 +31,7 @@ class Check:
     """
 
     name: str
-    level: Literal["green", "amber", "red"]
+    level: Level
     message: str
 
 
@@ -41,6 +42,7 @@ class Comparison:
     reference: the real image, registered, in the unit of the synthetic image.
     signed_error, absolute_error: synthetic minus reference, same unit.
     metrics: region name ("brain", ...) -> metric name ("MAE", "PSNR", "SSIM", ...) -> value, protocol T2P-1.
+    warnings: doubts about the real image, sentences for people.
     """
 
     reference: Volume
@@ -48,6 +50,7 @@ class Comparison:
     absolute_error: Volume
     metrics: Mapping[str, Mapping[str, float]]
     registered: bool
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ does, and so that the process ends when its parent does. Each request is answere
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import logging
 import os
@@ -21,7 +22,7 @@ from typing import Any, BinaryIO
 from . import __version__, protocol
 from .catalog import find_model
 from .errors import Cancelled, T1T2Error
-from .translation import Translation
+from .translation import Progress, Translation
 
 _LONGEST_LINE_BYTES = 1 << 20
 _LAST_WORDS_S = 1.0
@@ -63,7 +64,7 @@ class Worker:
 
     def _take(self, message: protocol.Message) -> None:
         job = str(message.get("id"))
-        if message.get("command") == "translate":
+        if message.get("command") in ("translate", "compare"):
             with self._lock:
                 self._unanswered[job] = message
             self._waiting.put(message)
@@ -84,7 +85,8 @@ class Worker:
     def _serve(self, message: protocol.Message) -> None:
         job = str(message.get("id"))
         try:
-            translation = self._translate(job, message)
+            work = self._compare if message["command"] == "compare" else self._translate
+            translation = work(job, message)
             with self._lock:
                 if job in self._unanswered:
                     self._answer(job, protocol.done_event(job, translation, Path(message["folder"])))
@@ -96,13 +98,28 @@ class Worker:
             unexpected = T1T2Error(f"The translation failed unexpectedly ({reason}).", "Please send the log to the developers.")
             self._answer(job, protocol.error_to_message(unexpected, job))
 
-    def _translate(self, job: str, message: Mapping[str, Any]) -> Translation:
+    def _progress(self, job: str) -> Progress:
         def progress(fraction: float, text: str) -> None:
             with self._lock:
                 if job not in self._unanswered:
                     raise Cancelled
                 self._emit(protocol.progress_event(job, fraction, text))
 
+        return progress
+
+    def _compare(self, job: str, message: Mapping[str, Any]) -> Translation:
+        from .reference import compare
+
+        progress = self._progress(job)
+        progress(0.0, "Starting")
+        given = protocol.compare_arguments(message)
+        translation: Translation = given["translation"]
+        comparison = compare(translation.synthetic, given["reference"], given["volume"], given["mask"], progress)
+        warnings = tuple(dict.fromkeys(translation.warnings + comparison.warnings))
+        return dataclasses.replace(translation, comparison=comparison, warnings=warnings)
+
+    def _translate(self, job: str, message: Mapping[str, Any]) -> Translation:
+        progress = self._progress(job)
         progress(0.0, "Starting")
         arguments = protocol.translate_arguments(message)
         translate = _translate_function()
@@ -166,7 +183,9 @@ def _remove_images(request: Mapping[str, Any]) -> None:
     """Delete the images of a request, and its folder if nothing else is in it: patients' data outlive no parent."""
     with contextlib.suppress(OSError, KeyError, TypeError):
         folder = Path(request["folder"])
-        for image in (request["input"], request["mask"], request["reference"]):
+        translation = request.get("translation", {})
+        images = (request["input"], request["mask"], request["reference"])
+        for image in (*images, translation.get("synthetic"), translation.get("predicted_error")):
             if image and Path(image["array"]).parent == folder:
                 Path(image["array"]).unlink(missing_ok=True)
         folder.rmdir()

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from . import protocol
 from .conversation import Conversation
 from .errors import T1T2Error
 from .translation import Progress, Translation
@@ -36,10 +37,34 @@ class WorkerProcess:
         on_done: Callable[[Translation], Any],
         on_error: Callable[[T1T2Error], Any],
     ) -> None:
-        """See `Conversation.ask`."""
+        """Have `inference.translate` called with `arguments`; see `Conversation.ask`."""
+        self._ask(protocol.translate_request, arguments, on_progress, on_done, on_error)
+
+    def compare(
+        self,
+        arguments: Mapping[str, Any],
+        on_progress: Progress,
+        on_done: Callable[[Translation], Any],
+        on_error: Callable[[T1T2Error], Any],
+    ) -> None:
+        """Have a translation compared with a real image, see `protocol.compare_request`; on_done gets it with its comparison."""
+        self._ask(protocol.compare_request, arguments, on_progress, on_done, on_error)
+
+    def warm_up(self) -> None:
+        """Start the process before there is anything to do: loading PyTorch takes seconds."""
         if not self.is_running:
             self._start()
-        self.talk.ask(arguments, self._temporary_folder, on_progress, on_done, on_error)
+
+    def _ask(
+        self,
+        request: Callable[..., protocol.Message],
+        arguments: Mapping[str, Any],
+        on_progress: Progress,
+        on_done: Callable[[Translation], Any],
+        on_error: Callable[[T1T2Error], Any],
+    ) -> None:
+        self.warm_up()
+        self.talk.ask(arguments, self._temporary_folder, on_progress, on_done, on_error, request)
         self._on_ended()  # Windows tells of a failed start at once, when there is no job yet
 
     def cancel(self) -> None:

@@ -40,7 +40,7 @@ BAD_VOLUMES = {
     "singular": (head(), np.diag([1.0, 1.0, 0.0, 1.0]), "cannot be inverted"),
     "sheared": (head(), SHEARED, "slanted axes"),
     "CT": (np.where(head() > 0, head() // 10, -1000), AFFINE, "as in a CT"),
-    "T2": (head(contrast="T2"), AFFINE, "as in a T2 or FLAIR"),
+    "T2": (head(contrast="T2"), AFFINE, "looks like a T2"),
     "huge voxels": (head(), np.diag([40.0, 40.0, 40.0, 1.0]), "1680 mm long"),
 }
 
@@ -104,7 +104,7 @@ def test_a_real_t2_given_as_t1_is_refused_and_its_t1_is_not(shared_data, the_mod
     from T1T2TranslationLib.io import read_volume
 
     images = json.loads((shared_data / "datalist.json").read_text())["head"][0]["images"]
-    with pytest.raises(UnsuitableVolume, match="as in a T2 or FLAIR"):
+    with pytest.raises(UnsuitableVolume, match="looks like a T2"):
         translate(read_volume(shared_data / images["t2w"]), the_model)
     assert translate(read_volume(shared_data / images["t1n"]), the_model, device="cpu").synthetic.array.any()
 

@@ -47,7 +47,7 @@ def test_the_metadata_passes_monais_check(a_bundle, the_schema):
 
 
 def test_the_metadata_that_training_writes_passes_too_and_the_check_can_fail(tmp_path, the_schema):
-    written = metadata_of(Recipe(), ["one"], 3, 60.0)
+    written = metadata_of(Recipe(), {"subjects": ["one"], "steps": 3, "minutes": 1.0})
     (tmp_path / "metadata.json").write_text(json.dumps(written))
     monai_bundle.verify_metadata(meta_file=str(tmp_path / "metadata.json"), filepath=the_schema)
     del written["network_data_format"]["outputs"]["pred"]["value_range"]

@@ -51,6 +51,34 @@ def test_a_card_says_what_the_bundle_says(own_models):
     assert card.weights.read_bytes() == b"weights"
 
 
+@pytest.mark.parametrize(
+    ("training", "trained"),
+    [
+        ({"steps": 6, "minutes": 0.1}, "trained for 0.1 minutes, 6 steps"),
+        ({"steps": 1936, "minutes": 30.0}, "trained for 30 minutes, 1936 steps"),
+        ({}, "training not stated"),
+        ({"steps": -1, "minutes": "long"}, "training not stated"),
+        (["six"], "training not stated"),
+    ],
+)
+def test_a_card_says_how_long_the_model_was_trained(own_models, training, trained):
+    a_bundle(own_models, training=training)
+    assert catalog.find_model("mine").trained == trained
+
+
+@pytest.mark.parametrize(
+    ("scores", "judged"),
+    [
+        ({}, "not evaluated"),
+        ({"protocol": "T2P-1", "brain": {"PSNR": 18.0, "MAE": 0.0881}}, "MAE 0.088 (brain)"),
+        ({"brain MAE": 42.0}, "evaluated"),
+    ],
+)
+def test_a_card_says_whether_the_model_was_judged(own_models, scores, judged):
+    a_bundle(own_models, scores=scores)
+    assert catalog.find_model("mine").judged == judged
+
+
 def test_a_model_is_found_by_its_folder_too(tmp_path, own_models):
     bundle = a_bundle(tmp_path / "elsewhere")
     assert catalog.find_model(bundle).folder == bundle

@@ -1,13 +1,18 @@
 """Judging over a data list: who is judged by which model, what the baselines may know, what the files say."""
 
 import csv
+import dataclasses
+import html
 import json
+import logging
 
 import numpy as np
 import pytest
+from givens import save_untrained_model
 from phantom import a_head_volume
 from scipy.stats import mannwhitneyu
-from T1T2TranslationLib.errors import UnsuitableTrainingData, UnsuitableVolume
+from T1T2TranslationLib.catalog import read_metadata
+from T1T2TranslationLib.errors import UnsuitableModel, UnsuitableOutput, UnsuitableTrainingData, UnsuitableVolume
 from T1T2TranslationLib.evaluation import evaluate as evaluation
 from T1T2TranslationLib.evaluation.baselines import (
     BLUR,
@@ -19,18 +24,15 @@ from T1T2TranslationLib.evaluation.baselines import (
     tissue_of,
     training_tissues,
 )
-from T1T2TranslationLib.evaluation.calibration import (
-    FACTORS,
-    area_under_roc,
-    calibration,
-    conformal_factor,
-    cross_fitted_coverages,
-    miscoverage,
-    sparsification,
-)
-from T1T2TranslationLib.evaluation.results import FITTED, MODEL, SEED_FRAME, WHOLE_GRID, axial_pictures
+from T1T2TranslationLib.evaluation.calibration import area_under_roc, calibration, sparsification
+from T1T2TranslationLib.evaluation.conformal import CHOSEN, Calibration
+from T1T2TranslationLib.evaluation.conventions import CONVENTIONS
+from T1T2TranslationLib.evaluation.judged import JudgedModels, write_calibration
+from T1T2TranslationLib.evaluation.results import FITTED, MODEL, SEED_FRAME, WHOLE_GRID
 from T1T2TranslationLib.evaluation.statistics import estimate, paired_p_value
+from T1T2TranslationLib.evaluation.study import STUDY, STUDY_TABLE, axial_pictures, best_median_worst
 from T1T2TranslationLib.io import write_volume
+from T1T2TranslationLib.model import load_model
 from T1T2TranslationLib.subjects import Subject, load_case, read_datalist
 from T1T2TranslationLib.translation import Translation
 
@@ -96,10 +98,10 @@ def test_a_list_without_pairs_is_refused_in_a_sentence(tmp_path, text):
 # ---- baselines
 
 
-def test_learners_never_see_the_judged_fold():
+def test_learners_never_see_the_judged_fold_or_another_session_of_the_patient():
     tissues = [Tissue(Subject(name, {}, fold), np.zeros(256), np.zeros(256)) for name, fold in [("a", 0), ("b", 0), ("c", 1)]]
     assert [tissue.subject.id for tissue in training_tissues(tissues[0].subject, tissues)] == ["c"]
-    alone = [Tissue(Subject(name, {}), np.zeros(256), np.zeros(256)) for name in "ab"]
+    alone = [Tissue(Subject(name, {}), np.zeros(256), np.zeros(256)) for name in ("MS-01-1", "MS-01-2", "b")]
     assert [tissue.subject.id for tissue in training_tissues(alone[0].subject, alone)] == ["b"]
 
 
@@ -151,7 +153,7 @@ def test_pictures_show_anterior_up_and_the_patients_right_on_the_left(a_case):
     right[40:, :, :] = 1  # the phantom's i runs from left to right
     anterior = np.zeros_like(right)
     anterior[:, 45:, :] = 1
-    pictures = axial_pictures(a_case, {"right": right, "anterior": anterior})
+    pictures = axial_pictures(a_case, {"right": right, "anterior": anterior}, number=22)
     assert pictures["right"][:, 0].all()
     assert not pictures["right"][:, -1].any()
     assert pictures["anterior"][0].all()
@@ -167,7 +169,6 @@ def test_a_laplace_distribution_is_covered_as_stated():
     found = calibration(np.abs(random.laplace(0, scale)), scale)
     assert found["coverage"] == pytest.approx(0.9, abs=0.005)
     assert found["ratio"] == pytest.approx(1, abs=0.02)
-    assert found["width"] == pytest.approx(2 * np.log(10) * scale.mean())
 
 
 def test_the_area_under_the_roc_equals_the_rank_test_with_ties():
@@ -184,26 +185,21 @@ def test_sparsification_leaves_the_highest_scored_out_first():
     assert sparsification(error, -error)[9] == pytest.approx(10 / 5.5)
 
 
-def test_the_conformal_factor_is_the_smallest_with_bounded_risk():
-    curves = [1.0 * (FACTORS < 2.0)] * 8 + [1.0 * (FACTORS < 5.0)]
-    assert conformal_factor(curves, alpha=0.1) == pytest.approx(5, rel=0.03)  # (9 R + 1) / 10 <= 0.1: nobody may fail
-    assert conformal_factor(curves, alpha=0.2) == pytest.approx(2, rel=0.03)  # one of nine may
-    assert conformal_factor(curves[:8], alpha=0.1) == np.inf
-
-
-def test_cross_fitting_uses_the_other_subjects_factor():
-    curves = [miscoverage(np.full(100, 0.1), np.full(100, 0.1))] * 10 + [miscoverage(np.full(100, 0.3), np.full(100, 0.1))]
-    coverages = cross_fitted_coverages(curves)
-    assert coverages[0] == pytest.approx(1)  # the hard subject among the others widens the interval
-    assert coverages[-1] == pytest.approx(0, abs=0.2)  # and is not covered by the easy ones'
-
-
 # ---- statistics
 
 
 def test_the_interval_of_equal_values_is_a_point_and_nan_is_nobody():
-    assert estimate([0.3, 0.3, float("nan"), float("inf")]) == pytest.approx((0.3, 0.3, 0.3, 2))
+    assert estimate([0.3, 0.3, 0.3, float("nan"), float("inf")]) == pytest.approx((0.3, 0.3, 0.3, 3))
     assert estimate([]).n == 0
+
+
+def test_one_or_two_subjects_have_a_mean_but_neither_interval_nor_p_value():
+    found = estimate([0.2, 0.4])
+    assert (found.mean, found.n) == (pytest.approx(0.3), 2)
+    assert np.isnan([found.low, found.high]).all()
+    assert found.interval(3) == "(n = 2)"
+    assert estimate([0.2, 0.4, 0.6]).interval(1) == "(0.2 to 0.6)"
+    assert np.isnan(paired_p_value([1.0, 2.0], [2.0, 3.0]))
 
 
 def test_the_bootstrap_interval_is_about_two_standard_errors_each_way():
@@ -219,32 +215,108 @@ def test_six_subjects_all_better_have_the_exact_p_value():
     assert np.isnan(paired_p_value(ours, ours))
 
 
-# ---- the command
+# ---- the study of 2020
 
 
-def run(a_datalist, out, monkeypatch, *extra, model="any", loaded=None):
-    """The command with a model that always says the truth times 0.9, and never loads."""
-    cases = {subject.id: load_case(subject, "t1n", "t2w") for subject in read_datalist(a_datalist, "t1n", "t2w")}
-    loaded = [] if loaded is None else loaded
-
-    def translate(volume, model, device):
-        case = next(case for case in cases.values() if volume.name.startswith(case.subject.id))
-        loaded.append((case.subject.id, model))
-        return translation_of(case, 0.9 * case.truth)
-
-    monkeypatch.setattr(evaluation, "load_model", lambda name: name)
-    monkeypatch.setattr(evaluation.inference, "translate", translate)
-    return evaluation.main([model, str(a_datalist), "-o", str(out), *extra])
+def test_the_study_is_shown_the_best_the_median_and_the_worst_subject():
+    assert best_median_worst([0.3, 0.1, 0.2]) == {"best": 1, "median": 2, "worst": 0}
+    assert best_median_worst([0.3, 0.1]) == {"best": 1, "worst": 0}
+    assert best_median_worst([0.3]) == {"best": 0}
 
 
-def test_the_command_leaves_a_page_a_table_and_numbers_that_agree(a_datalist, tmp_path, monkeypatch):
-    assert run(a_datalist, tmp_path / "out", monkeypatch) == 0
-    page = (tmp_path / "out" / "report.html").read_text()
-    assert "T2P-1" in page
-    assert "http" not in page.replace("http://www.w3.org", "")
-    assert page.count('<img src="data:image/png;base64,') == 5
-    document = json.loads((tmp_path / "out" / "scores.json").read_text())
-    rows = list(csv.DictReader((tmp_path / "out" / "subjects.csv").open()))
+def test_the_panel_shows_slices_of_the_studys_frame_from_the_feet_up_with_their_own_losses(a_case):
+    wrong = a_case.truth + 0.25 * (np.arange(a_case.truth.shape[2]) >= 20)
+    result = evaluation.evaluate_subject(a_case, translation_of(a_case, wrong), [tissue_of(a_case)])
+    numbers = [row.number for row in result.panel]
+    assert numbers == sorted(numbers)
+    assert set(numbers) <= set(result.slices[MODEL].numbers)
+    assert [row.absolute for row in result.panel] == pytest.approx([0.25 if number >= 20 else 0 for number in numbers], abs=1e-3)
+    assert list(result.panel[0].pictures) == ["input", "synthetic", "real", "error"]
+    assert set(result.slices) == {MODEL, TABLE, GREY}
+
+
+def test_whole_heads_have_no_frame_with_air(a_case):
+    case = dataclasses.replace(a_case, skull_stripped=False)
+    result = evaluation.evaluate_subject(case, translation_of(case, case.truth))
+    assert not result.slices
+    assert not result.panel
+    assert not result.conventions
+    assert SEED_FRAME not in result.scores[MODEL]
+
+
+def test_every_convention_scores_the_model_and_what_knows_next_to_nothing(a_case):
+    result = evaluation.evaluate_subject(a_case, translation_of(a_case, 0.9 * a_case.truth), [tissue_of(a_case)])
+    assert set(result.conventions) == {MODEL, TABLE, GREY}
+    assert set(result.conventions[MODEL]) == {convention.name for convention in CONVENTIONS}
+    whole = result.conventions[MODEL]["whole grid, 3D"]["PSNR"]
+    assert whole == pytest.approx(result.scores[MODEL][WHOLE_GRID]["PSNR"], abs=1e-3)
+
+
+# ---- calibration
+
+
+@pytest.fixture
+def an_untrained_model(tmp_path):
+    return save_untrained_model(tmp_path / "models" / "untrained")
+
+
+def test_a_calibration_is_written_beside_untouched_weights_and_used(an_untrained_model):
+    before = load_model(an_untrained_model)
+    write_calibration(an_untrained_model, Calibration(error_factor=1.5, factor=0.7), error_factor_before=2.0, subjects=13)
+    after = load_model(an_untrained_model)  # refuses where the hash does not fit
+    assert after.error_factor == pytest.approx(3)
+    assert after.card.sha256 == before.card.sha256
+    interval = read_metadata(an_untrained_model)["t1t2"]["interval"]
+    assert (interval["stated_coverage"], interval["factor"], interval["subjects"]) == (0.9, 0.7, 13)
+    assert (interval["added"], interval["largest_risk"]) == (CHOSEN.added, CHOSEN.largest_risk)
+
+
+def set_block(folder, **entries):
+    path = folder / "configs" / "metadata.json"
+    metadata = json.loads(path.read_text())
+    metadata["t1t2"] |= entries
+    path.write_text(json.dumps(metadata))
+
+
+def test_a_patient_in_the_training_list_is_known_by_any_session(an_untrained_model):
+    set_block(an_untrained_model, training={"subjects": ["MS-01-1", "MS-07 stripped"]})
+    models = JudgedModels(str(an_untrained_model))
+    known = [models.has_learnt_from(Subject(name, {})) for name in ("MS-01-2", "MS-07", "MS-08")]
+    assert known == [True, True, False]
+    assert models.hashes() == {str(an_untrained_model): load_model(an_untrained_model).card.sha256}
+
+
+def test_models_that_scale_their_errors_differently_calibrate_nothing(tmp_path):
+    for fold in (0, 1):
+        save_untrained_model(tmp_path / str(fold) / "model")
+    set_block(tmp_path / "1" / "model", error_factor=1.2)
+    models = JudgedModels(str(tmp_path / "{fold}" / "model"))
+    assert models.model_of(Subject("a", {}, fold=0)).error_factor == 1
+    assert models.error_factor() == 1
+    assert models.model_of(Subject("b", {}, fold=1)).error_factor == 1.2
+    with pytest.raises(UnsuitableModel, match=r"\[1\.0, 1\.2\]"):
+        models.error_factor()
+
+
+# ---- the command: a real model that has learnt nothing, so that only bookkeeping is judged here
+
+
+def judge(a_datalist, out, model, *extra):
+    return evaluation.main([str(model), str(a_datalist), "-o", str(out), "--device", "cpu", *extra])
+
+
+@pytest.fixture(scope="module")
+def a_report(a_datalist, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report")
+    model = save_untrained_model(tmp_path_factory.mktemp("models") / "untrained")
+    set_block(model, training={"subjects": ["p1"]})
+    assert judge(a_datalist, out, model) == 0
+    return out
+
+
+def test_the_command_leaves_a_page_tables_and_numbers_that_agree(a_report):
+    document = json.loads((a_report / "scores.json").read_text())
+    rows = list(csv.DictReader((a_report / "subjects.csv").open()))
     ours = [float(row["MAE"]) for row in rows if row["predictor"] == MODEL and row["region"] == "brain"]
     assert len(ours) == 3
     assert document["groups"]["paired"]["summary"][MODEL]["brain"]["MAE"]["mean"] == pytest.approx(np.mean(ours))
@@ -252,37 +324,132 @@ def test_the_command_leaves_a_page_a_table_and_numbers_that_agree(a_datalist, tm
     assert [row["subject"] for row in rows if row["predictor"] == MODEL and row["region"] == "tumour"] == ["p1"]
 
 
-def test_a_model_name_with_fold_takes_each_subjects_own(a_datalist, tmp_path, monkeypatch):
-    loaded = []
-    run(a_datalist, tmp_path / "out", monkeypatch, model="runs/fold{fold}", loaded=loaded)
-    assert loaded == [("p0", "runs/fold0"), ("p1", "runs/fold1"), ("p2", "runs/fold2")]
+def test_the_page_is_whole_in_itself_and_explains_itself(a_report):
+    page = (a_report / "report.html").read_text()
+    assert "http" not in page
+    assert "SYNTHETIC" in page
+    for words in (
+        "T2P-1",
+        "seed frame",
+        "17 % brain",
+        *(html.escape(convention.rule) for convention in CONVENTIONS),
+        "t1t2 evaluate",
+        "SHA-256",
+    ):
+        assert words in page, words
+    for name in ("MAE", "HFEN", "AUSE", TABLE, "CSF"):
+        assert page.count(name) > 1
+    pictures = sorted(path.name for path in (a_report / "figures").iterdir())
+    assert page.count('<img src="data:image/png;base64,') == len(pictures) + 3  # and a slice of each subject
+    assert "paired-errors-slice-by-slice.png" in pictures
+    assert "paired-slices-of-the-worst-subject.png" in pictures
 
 
-def test_only_the_asked_fold_is_judged(a_datalist, tmp_path, monkeypatch):
-    loaded = []
-    run(a_datalist, tmp_path / "out", monkeypatch, "--fold", "2", loaded=loaded)
-    assert [name for name, _ in loaded] == ["p2"]
+def test_the_page_and_the_numbers_name_whom_the_model_knows_from_training(a_report):
+    document = json.loads((a_report / "scores.json").read_text())
+    assert [subject["id"] for subject in document["subjects"] if subject["was learnt from"]] == ["p1"]
+    assert "p1 (in training)" in (a_report / "report.html").read_text()
+
+
+def test_table_1_has_the_studys_own_row_first(a_report):
+    rows = list(csv.DictReader((a_report / "table1.csv").open()))
+    assert [row["subject"] for row in rows] == [STUDY, "p0", "p1", "p2"]
+    assert {name: float(rows[0][name]) for name in STUDY_TABLE} == STUDY_TABLE
+    assert float(rows[1]["total MAE"]) == pytest.approx(float(rows[1]["MAE"]) * float(rows[1]["slices"]))
+
+
+def test_two_subjects_are_counted_instead_of_given_an_interval(a_datalist, tmp_path, an_untrained_model):
+    table = json.loads(a_datalist.read_text())
+    two = a_datalist.with_name("two.json")
+    two.write_text(json.dumps({"paired": table["paired"][:2]}))
+    assert judge(two, tmp_path / "out", an_untrained_model) == 0
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "brain (n = 2)" in page
+    assert "p, model against" not in page
+    assert "Too few subjects for an interval" in page
+
+
+def test_a_model_name_with_fold_takes_each_subjects_own(subjects, tmp_path):
+    for fold in range(3):
+        save_untrained_model(tmp_path / f"fold{fold}" / "model")
+        set_block(tmp_path / f"fold{fold}" / "model", training={"subjects": [f"p{other}" for other in range(3) if other != fold]})
+    models = JudgedModels(str(tmp_path / "fold{fold}" / "model"), "cpu")
+    found = evaluation.evaluate(subjects, subjects, models, "t1n", "t2w")
+    assert list(models.hashes()) == [str(tmp_path / f"fold{fold}" / "model") for fold in range(3)]
+    assert found.learnt_from() == []
+    unnumbered = dataclasses.replace(subjects[0], fold=None)
+    assert "has no fold number" in evaluation.evaluate([unnumbered], [], models, "t1n", "t2w").left_out["p0"]
+
+
+def test_only_the_asked_fold_is_judged(a_datalist, tmp_path, an_untrained_model):
+    assert judge(a_datalist, tmp_path / "out", an_untrained_model, "--fold", "2") == 0
+    document = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [subject["id"] for subject in document["subjects"]] == ["p2"]
     with pytest.raises(UnsuitableVolume, match="No subject"):
-        run(a_datalist, tmp_path / "out", monkeypatch, "--fold", "7")
+        judge(a_datalist, tmp_path / "out", an_untrained_model, "--fold", "7")
 
 
-def test_a_subject_that_cannot_be_read_is_named_and_the_exit_code_says_so(a_datalist, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "load_model", lambda name: name)
-    monkeypatch.setattr(evaluation.inference, "translate", lambda volume, model, device: _grey(volume))
+def test_whoever_cannot_be_read_or_lacks_a_sequence_is_named_and_the_exit_code_says_so(
+    a_datalist, tmp_path, an_untrained_model, caplog
+):
     table = json.loads(a_datalist.read_text())
     broken = a_datalist.with_name("broken.json")
+    table["paired"] = table["paired"][:1]
     table["paired"].append({"id": "gone", "fold": 0, "images": {"t1n": "none.nii.gz", "t2w": "none.nii.gz"}})
+    table["paired"].append({"id": "single", "fold": 0, "images": {"t1n": "none.nii.gz"}})
     broken.write_text(json.dumps(table))
-    assert evaluation.main(["any", str(broken), "-o", str(tmp_path)]) == UnsuitableVolume.exit_code
-    document = json.loads((tmp_path / "scores.json").read_text())
-    assert list(document["left out"]) == ["gone"]
-    assert [subject["id"] for subject in document["subjects"]] == ["p0", "p1", "p2"]
-    assert "gone" in (tmp_path / "report.html").read_text()
+    with caplog.at_level(logging.INFO):
+        assert judge(broken, tmp_path / "out", an_untrained_model) == UnsuitableVolume.exit_code
+    document = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert set(document["left out"]) == {"single", "gone"}
+    assert "no t2w" in document["left out"]["single"]
+    assert [subject["id"] for subject in document["subjects"]] == ["p0"]
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "gone" in page
+    assert "single" in page
+    assert "gone" in caplog.text
 
 
-def _grey(volume):
-    grey = volume.with_array(np.full(volume.shape, 300, dtype=np.int16))
-    return Translation(grey, grey, (), (), {})
+def test_an_output_that_cannot_be_written_is_said_before_anything_is_read(a_datalist, tmp_path, an_untrained_model):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UnsuitableOutput):
+        judge(a_datalist, tmp_path / "file", an_untrained_model)
+
+
+def test_progress_only_grows_and_names_the_subject(a_datalist, subjects, an_untrained_model):
+    heard = []
+    models = JudgedModels(str(an_untrained_model), "cpu")
+    evaluation.evaluate(subjects[:2], subjects[:2], models, "t1n", "t2w", progress=lambda *said: heard.append(said))
+    fractions = [fraction for fraction, _ in heard]
+    assert fractions == sorted(fractions)
+    assert (fractions[0], fractions[-1]) == (0, 1)
+    assert [message for _, message in heard] == ["Reading p0", "Reading p1", "Judging p0", "Judging p1", "Writing"]
+
+
+def test_a_model_is_not_calibrated_by_its_own_training_nor_by_few_subjects(a_datalist, tmp_path, an_untrained_model):
+    set_block(an_untrained_model, training={"subjects": ["p0"]})
+    before = (an_untrained_model / "configs" / "metadata.json").read_text()
+    options = ("--calibrate", str(an_untrained_model), "--fold")
+    with pytest.raises(UnsuitableTrainingData, match="knows p0 from its training"):
+        judge(a_datalist, tmp_path / "out", an_untrained_model, *options, "0")
+    with pytest.raises(UnsuitableTrainingData, match="1 subject is too few"):
+        judge(a_datalist, tmp_path / "out", an_untrained_model, *options, "2")
+    assert (an_untrained_model / "configs" / "metadata.json").read_text() == before
+
+
+def test_what_nine_held_out_subjects_give_is_written_into_the_model(a_case, an_untrained_model):
+    """Errors of 0.15 everywhere where 0.1 was predicted, by models that double their scale already."""
+    set_block(an_untrained_model, error_factor=2.0)
+    models = JudgedModels(str(an_untrained_model))
+    models.model_of(a_case.subject)
+    one = evaluation.evaluate_subject(a_case, translation_of(a_case, a_case.truth + 0.15))
+    nine = [dataclasses.replace(one.patient, name=f"n{number}", person=f"n{number}") for number in range(9)]
+    results = tuple(dataclasses.replace(one, patient=patient) for patient in nine)
+    evaluation._calibrate(an_untrained_model, evaluation.Evaluation(results, {}, "t1n", "t2w"), models)
+    block = read_metadata(an_untrained_model)["t1t2"]
+    assert block["error_factor"] == pytest.approx(2 * 1.5, rel=0.01)
+    assert block["interval"]["factor"] * (1.5 * 0.1 + CHOSEN.added) == pytest.approx(0.15, rel=0.02)
+    assert load_model(an_untrained_model).error_factor == block["error_factor"]
 
 
 @pytest.mark.data

@@ -36,13 +36,13 @@ def test_the_summary_survives_json_and_names_the_error_maps():
 def test_a_reader_sees_every_warning_and_no_green_check():
     summary = json.loads(layers.summarize(samples.phantom_translation(PHANTOM)))
     assert layers.notes(summary) == ["Brighter than <usual>.", "Went on with the CPU."]
-    text = layers.as_html(summary)
+    text = layers.notes_as_html(summary)
     assert "Brighter than &lt;usual&gt;." in text
     assert "<table" not in text
 
 
 def test_the_table_has_a_row_for_each_measure_and_a_column_for_each_region():
-    text = layers.as_html(json.loads(layers.summarize(samples.phantom_translation(PHANTOM, with_reference=True))))
+    text = layers.metrics_as_html(samples.phantom_translation(PHANTOM, with_reference=True).comparison.metrics)
     assert text.count("<tr>") == 3
     assert text.count("<td align='right'></td>") == 1
     assert "<td>MAE</td><td align='right'>0.05</td><td align='right'>0.1</td>" in text

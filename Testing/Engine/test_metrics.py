@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.ndimage import gaussian_filter, gaussian_laplace
+from skimage.metrics import mean_squared_error, peak_signal_noise_ratio, structural_similarity
 from skimage.metrics import normalized_mutual_information as skimage_nmi
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 from T1T2TranslationLib import metrics
 
 SHAPE = (17, 19, 23)
@@ -58,9 +58,23 @@ def test_psnr_equals_scikit_image(truth, prediction, everywhere):
     assert metrics.peak_signal_to_noise_ratio(prediction, truth, everywhere) == pytest.approx(expected, abs=1e-4)
 
 
+def test_mse_and_psnr_of_a_region_equal_scikit_image_on_its_voxels(truth, prediction, part):
+    assert metrics.mean_squared_error(prediction, truth, part) == pytest.approx(mean_squared_error(truth[part], prediction[part]))
+    expected = peak_signal_noise_ratio(truth[part], prediction[part], data_range=1.0)
+    assert metrics.peak_signal_to_noise_ratio(prediction, truth, part) == pytest.approx(expected, abs=1e-4)
+
+
 def test_nmi_equals_scikit_image(truth, prediction, everywhere):
     expected = skimage_nmi(truth, prediction, bins=metrics.NMI_BINS)
     assert metrics.normalized_mutual_information(prediction, truth, everywhere) == pytest.approx(expected, abs=1e-4)
+
+
+def test_nmi_of_a_region_is_binned_over_the_whole_range_not_the_regions_own(truth, part):
+    """By hand: two equally frequent levels that tell each other share all of their one bit."""
+    levels = np.where(np.arange(SHAPE[2]) % 2, 0.3, 0.6) * np.ones(SHAPE)
+    even = part & (np.arange(SHAPE[2]) < 19)
+    assert metrics.normalized_mutual_information(1 - levels, levels, even) == pytest.approx(2)
+    assert metrics.normalized_mutual_information(levels * 0, levels, even) == pytest.approx(1)
 
 
 def test_laplacian_of_gaussian_and_blur_equal_scipy(truth):
@@ -138,7 +152,10 @@ def test_the_seed_frame_takes_slices_with_more_than_17_percent_brain_of_the_box(
     brain[2, 3:13, 14] = brain[3, 3:10, 14] = True  # a slice with exactly 17 %
     truth = np.zeros(SHAPE, dtype=np.float32)
     prediction = np.where(np.arange(SHAPE[2]) == 6, 0.9, 0.0) * np.ones(SHAPE)
-    frame = metrics.seed_frame(prediction, truth, brain)
+    errors = metrics.slice_errors(prediction, truth, brain)
+    assert errors.numbers.tolist() == list(range(5, 14))
+    assert errors.absolute == pytest.approx([0, 0.9, 0, 0, 0, 0, 0, 0, 0])
+    frame = metrics.seed_frame(errors)
     assert frame["slices"] == 9
     assert frame["MAE"] == pytest.approx(0.9 / 9)
     assert frame["MSE"] == pytest.approx(0.81 / 9)
@@ -148,7 +165,9 @@ def test_the_seed_frame_takes_slices_with_more_than_17_percent_brain_of_the_box(
 def test_the_seed_frame_cuts_along_the_axial_axis():
     brain = np.zeros(SHAPE, dtype=bool)
     brain[2:8, 3:13, 5:15] = True
-    assert metrics.seed_frame(brain * 0.5, brain * 0.5, brain, axial_axis=0)["slices"] == 6
+    errors = metrics.slice_errors(brain * 0.5, brain * 0.5, brain, axial_axis=0)
+    assert errors.numbers.tolist() == list(range(2, 8))
+    assert metrics.seed_frame(errors)["slices"] == 6
 
 
 def test_the_unit_is_the_995th_percentile_over_the_brain_clipped(part):

@@ -22,8 +22,19 @@ def test_one_bright_voxel_lands_in_the_plane_where_it_lies():
     array[1, 2, 3] = 9
     affine = np.array([[0, -1.0, 0, 0], [0, 0, -1.0, 0], [1.0, 0, 0, 0], [0, 0, 0, 1]])  # i: S, j: L, k: P
     planes = whole_grid(Volume(array, affine)).forward(array)
-    assert planes.shape == (4, 6, 5)  # (S, A, R)
-    assert np.argwhere(planes).tolist() == [[1, 6 - 1 - 3, 5 - 1 - 2]]
+    assert planes.shape == (4, 6 + 2 * 8, 5 + 2 * 8)  # (S, A, R), continued by 8 voxels where the volume ends
+    assert np.argwhere(planes).tolist() == [[1, 8 + 6 - 1 - 3, 8 + 5 - 1 - 2]]
+
+
+def test_a_plane_is_continued_only_on_the_side_where_the_volume_ends():
+    array = np.arange(4 * 5 * 6, dtype=np.float32).reshape(4, 5, 6)
+    grid = WHOLE.grid(Volume(array, np.diag([-1.0, 1, 1, 1])), (slice(0, 3), slice(1, 5), slice(0, 6)))  # i runs to the left
+    planes = grid.forward(array)
+    assert planes.shape == (6, 4 + 8, 3 + 8)  # anterior, and right, where i begins
+    assert (planes[:, :4, 3:] == planes[:, :4, 2:3]).all()
+    assert (planes[:, 4:] == planes[:, 3:4]).all()
+    back = grid.backward(planes)
+    np.testing.assert_array_equal(back[:3, 1:], array[:3, 1:])
 
 
 @pytest.mark.parametrize("degrees", [0, 30])

@@ -64,6 +64,14 @@ def test_on_the_same_grid_nothing_is_registered_and_errors_are_differences(a_hea
     assert comparison.metrics["brain"]["MAE"] == pytest.approx(np.abs(difference[inside]).mean() / 1000, abs=2e-3)
 
 
+def test_another_head_on_the_same_grid_is_compared_with_a_doubt(a_head, a_t2_head):
+    assert compare(a_t2_head, a_t2_head, a_head).warnings == ()
+    turned = a_t2_head.with_array(np.ascontiguousarray(a_t2_head.array[:, ::-1, ::-1]), "somebody else")
+    shifted = turned.with_array(np.roll(turned.array, (5, 6), (0, 1)), "somebody else")
+    (warning,) = compare(a_t2_head, shifted, a_head).warnings
+    assert "'somebody else' seems to show another head" in warning
+
+
 def test_the_reference_keeps_its_own_scale_not_the_synthetic_ones(a_head, a_t2_head, a_synthetic_head):
     plain = compare(a_t2_head, a_t2_head, a_head).metrics["brain"]
     brighter = compare(a_synthetic_head, a_t2_head, a_head).metrics["brain"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import dataclasses
 import io
 import re
 from html.parser import HTMLParser
@@ -12,6 +13,7 @@ import numpy as np
 import pytest
 from givens import OBLIQUE
 from T1T2TranslationLib.errors import UnsuitableOutput
+from T1T2TranslationLib.measures import MEASURES
 from T1T2TranslationLib.pictures import AXIAL, CORONAL, SAGITTAL, png_of, view_of_head, worst_axial
 from T1T2TranslationLib.report import render_report, write_report
 from T1T2TranslationLib.translation import DISCLAIMER, Check, Comparison, Translation
@@ -134,6 +136,24 @@ def test_the_page_says_what_must_be_known():
     for words in ("SYNTHETIC", DISCLAIMER, "Enough.", "translated in spite of it", "0.041", "inf", "registered", "Radiological"):
         assert words in text
     assert not re.search(r"\bnan\b", text)
+
+
+def test_errors_predicted_and_measured_are_means_over_the_same_voxels():
+    head = a_head_with_a_mark(ORIENTATIONS[0])
+    inside = (head.array > 0) & (np.arange(head.shape[0])[:, None, None] >= 20)  # the mask: half of the head
+    seen = (head.array > 0) & (np.arange(head.shape[1])[None, :, None] >= 18)  # the reference: another half
+    predicted = head.with_array(np.where(inside, np.where(seen, 70, 1000), 0).astype(np.int16))
+    measured = head.with_array(np.where(seen, np.where(inside, 90, 1000), 0).astype(np.int16))
+    reference = head.with_array(np.where(seen, 500, 0).astype(np.int16), "T2 TSE")
+    compared = Comparison(reference, measured, measured, {"brain": {"MAE": 0.2, "HFEN": 0.5}}, registered=False)
+    made = dataclasses.replace(a_translation(head), predicted_error=predicted, comparison=compared)
+    text = " ".join(_Page(render_report(head, made)).text.split())
+    assert "mean error predicted70of 1000, all that was compared" in text
+    assert "mean error measured90of 1000, all that was compared" in text
+    assert "T2 TSE, lies on the input's own grid" in text
+    assert MEASURES["HFEN"].meaning in text
+    alone = dataclasses.replace(made, comparison=None)
+    assert "all that is shown" in _Page(render_report(head, alone)).text
 
 
 def test_no_text_of_a_file_becomes_part_of_the_page():

@@ -1,60 +1,32 @@
-"""Training: losses against hand-made values, augmentation that moves pairs alike, draws and runs that can be resumed."""
+"""Training's parts: losses against hand-made values, augmentation that moves pairs alike, data and recipes."""
 
 from __future__ import annotations
 
 import dataclasses
-import itertools
-import json
 import logging
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from phantom import a_head_volume
-from T1T2TranslationLib.errors import UnsuitableOutput, UnsuitableTrainingData
+from T1T2TranslationLib.errors import UnsuitableTrainingData
 from T1T2TranslationLib.io import write_volume
-from T1T2TranslationLib.model import load_model
-from T1T2TranslationLib.network import NetworkConfig
 from T1T2TranslationLib.preprocessing import Preprocessing
 from T1T2TranslationLib.subjects import Subject, read_datalist
 from T1T2TranslationLib.training import losses
 from T1T2TranslationLib.training.augmentation import deform, vary_contrast
 from T1T2TranslationLib.training.dataset import Sampler, load_pairs, read_label_maps
-from T1T2TranslationLib.training.recipe import Augmentation, LossWeights, Recipe, read_recipe
-from T1T2TranslationLib.training.train import Run, main, train
+from T1T2TranslationLib.training.recipe import Augmentation, LossWeights, read_recipe, shipped_recipes
+from training_givens import SMALL, save_data
 
 NOTHING = Augmentation(**{field.name: 0.0 for field in dataclasses.fields(Augmentation)})
-SMALL = Recipe(
-    network=NetworkConfig(widths=(8, 8, 8, 8)), minutes=0.04, batch_size=4, patch=48, learning_rate=5e-3, checkpoint_minutes=0.02
-)
 
 
 @pytest.fixture(scope="module")
 def a_datalist(tmp_path_factory):
-    """Two small subjects: a stripped brain with a tumour, and a thick-sliced head whose T2 and brain lie on other grids."""
-    folder = tmp_path_factory.mktemp("data")
-    for contrast, name in (("T1", "t1n"), ("T2", "t2w")):
-        write_volume(a_head_volume(contrast=contrast, stripped=True), folder / f"one-{name}.nii.gz")
-    thick = {"shape": (53, 57, 19), "spacing_mm": (0.9, 0.9, 3.0), "degrees": 10}
-    head = a_head_volume(**thick)
-    faint = np.random.default_rng(1).integers(0, 12, head.shape, dtype=np.int16)  # a scanner's noise: not a stripped brain
-    write_volume(head.with_array(head.array + faint), folder / "two-t1n.nii.gz")
-    write_volume(a_head_volume((55, 61, 21), (0.9, 0.9, 2.7), 4, contrast="T2"), folder / "two-t2w.nii.gz")
-    brain = a_head_volume(stripped=True)
-    write_volume(brain.with_array((brain.array > 0).astype(np.uint8)), folder / "two-brain.nii.gz")
-    tumour = np.zeros(brain.shape, np.uint8)
-    tumour[27:31, 29:33, 22:26] = 1
-    write_volume(brain.with_array(tumour), folder / "one-seg.nii.gz")
-    one = {name: f"one-{name}.nii.gz" for name in ("t1n", "t2w", "seg")}
-    two = {name: f"two-{name}.nii.gz" for name in ("t1n", "t2w", "brain")}
-    table = {
-        "note": "not a list",
-        "paired": [{"id": "one", "fold": 0, "images": one}],
-        "head": [{"id": "two", "fold": 1, "images": two}],
-    }
-    (folder / "list.json").write_text(json.dumps(table))
-    return folder / "list.json"
+    return save_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
@@ -120,7 +92,7 @@ def test_ssim_agrees_with_scikit_image_and_counts_only_where_there_is_weight():
 
 def test_losses_combine_in_proportion_and_zero_leaves_one_out():
     images = (VALUE, torch.zeros_like(VALUE), TARGET, WEIGHT)
-    total, terms = losses.combined_loss(*images, LossWeights(mae=2.0, mse=0.5, ssim=0.0, gradient=0.0, laplace=0.0))
+    total, terms = losses.combined_loss(*images, LossWeights(mae=2.0, mse=0.5, ssim=0.0, gradient=0.0, lesion=0.0, laplace=0.0))
     assert set(terms) == {"mae", "mse"}
     assert total.item() == pytest.approx(2 * 2 / 3 + 0.5 * 4 / 3)
 
@@ -217,7 +189,7 @@ def test_a_pair_lies_on_one_grid_in_the_protocols_unit_and_a_tumour_counts_more(
         assert pair.planes.values.shape == pair.target.shape == pair.weight.shape
         assert 0 <= pair.target.min() <= pair.target.max() <= 1
         assert pair.chances.sum() == pytest.approx(1)
-    assert np.unique(pairs[0].weight).tolist() == pytest.approx([0.2, 1, 3], abs=1e-3)
+    assert np.unique(pairs[0].weight).tolist() == pytest.approx([0.2, 1, SMALL.tumour_weight], abs=1e-3)
 
 
 def test_a_t2_on_another_grid_is_registered_onto_the_t1(pairs):
@@ -254,119 +226,18 @@ def test_batches_have_the_networks_shape_and_the_targets_unit(pairs):
     assert target.max() > 0.3
 
 
-def test_a_restored_sampler_goes_on_with_the_same_draws(pairs):
-    sampler = Sampler(pairs, SMALL, 0)
-    sampler.batch()
-    state = sampler.state()
-    expected = [sampler.batch() for _ in range(3)]
-    other = Sampler(pairs, SMALL, 99)
-    other.restore(state)
-    for batch in expected:
-        for image, again in zip(batch, other.batch(), strict=True):
-            assert torch.equal(image, again)
-
-
 def test_two_seeds_draw_differently(pairs):
     assert not torch.equal(Sampler(pairs, SMALL, 0).batch()[0], Sampler(pairs, SMALL, 1).batch()[0])
-
-
-# ---- runs
-
-
-def test_a_short_training_lowers_the_loss_and_writes_a_model_that_can_be_loaded(a_datalist, tmp_path, pairs, monkeypatch):
-    folder = tmp_path / "model"
-    clock = itertools.count(step=60 * SMALL.minutes / 20)  # twenty steps, however slow the machine
-    monkeypatch.setattr("T1T2TranslationLib.training.train.time.monotonic", lambda: next(clock))
-    train(SMALL, read_datalist(a_datalist, "t1n", "t2w"), folder)
-    model = load_model(folder)
-    assert not (folder / "checkpoint.pt").exists()
-    assert model.card.source == "T1"
-    assert model.card.target == "T2"
-    training = json.loads((folder / "configs" / "metadata.json").read_text())["t1t2"]["training"]
-    assert training["subjects"] == ["one", "two", "two stripped"]
-    assert 20 <= training["steps"] <= 21
-    planes, target, weight = Sampler(pairs, SMALL, 7).batch()
-    untrained = Run(SMALL, Sampler(pairs, SMALL, 0), tmp_path / "none").network
-    with torch.no_grad():
-        before, after = (losses.mae_loss(network(planes)[:, :1], target, weight).item() for network in (untrained, model.network))
-    assert after < 0.8 * before
-
-
-def test_a_resumed_run_takes_the_very_steps_that_it_would_have_taken(pairs, tmp_path):
-    run = Run(SMALL, Sampler(pairs, SMALL, 0), tmp_path / "checkpoint.pt")
-    for _ in range(3):
-        run.step()
-    run.seconds = 1.0
-    run.save()
-    expected = [run.step() for _ in range(2)]
-    again = Run(SMALL, Sampler(pairs, SMALL, 5), tmp_path / "checkpoint.pt")
-    again.resume()
-    assert (again.steps, again.seconds) == (3, 1.0)
-    assert [again.step() for _ in range(2)] == expected
-    for name, value in run.average.state_dict().items():
-        assert torch.equal(value, again.average.state_dict()[name])
-
-
-def test_resuming_without_a_checkpoint_starts_anew(pairs, tmp_path):
-    run = Run(SMALL, Sampler(pairs, SMALL, 0), tmp_path / "checkpoint.pt")
-    run.resume()
-    assert run.steps == 0
-
-
-@pytest.mark.parametrize("damage", ["truncated", "other recipe", "no checkpoint"])
-def test_a_checkpoint_that_does_not_fit_is_refused(pairs, tmp_path, damage):
-    path = tmp_path / "checkpoint.pt"
-    wide = dataclasses.replace(SMALL, network=NetworkConfig(widths=(16, 8, 8, 8)))
-    Run(wide if damage == "other recipe" else SMALL, Sampler(pairs, SMALL, 0), path).save()
-    if damage == "truncated":
-        path.write_bytes(path.read_bytes()[:-500])
-    if damage == "no checkpoint":
-        torch.save({"steps": 3}, path)
-    with pytest.raises(UnsuitableTrainingData, match="damaged or belongs to another recipe"):
-        Run(SMALL, Sampler(pairs, SMALL, 0), path).resume()
-
-
-def test_a_loss_that_is_no_number_ends_the_run_with_a_sentence(pairs, tmp_path):
-    run = Run(SMALL, Sampler(pairs, SMALL, 0), tmp_path / "checkpoint.pt")
-    with torch.no_grad():
-        next(run.network.parameters()).fill_(float("nan"))
-    with pytest.raises(UnsuitableTrainingData, match="not a number at step 0"):
-        run.step()
-
-
-def test_the_learning_rate_rises_shortly_and_ends_at_nothing(pairs, tmp_path):
-    run = Run(SMALL, Sampler(pairs, SMALL, 0), tmp_path / "checkpoint.pt")
-    rates = []
-    for share in (0.0, 0.03, 0.5, 0.999):
-        run.seconds = share * 60 * SMALL.minutes
-        run.step()
-        rates.append(run.optimiser.param_groups[0]["lr"] / SMALL.learning_rate)
-    assert rates[0] < 0.05
-    assert rates[1] == pytest.approx(1, abs=0.01)
-    assert 0.4 < rates[2] < 0.6
-    assert rates[3] < 1e-4
-
-
-def test_the_shell_trains_a_recipe_without_a_fold(a_datalist, tmp_path):
-    recipe = tmp_path / "recipe.toml"
-    recipe.write_text("batch_size = 2\npatch = 32\nminutes = 60\n[network]\nwidths = [4, 4, 4, 4]\n")
-    folder = tmp_path / "model"
-    assert main([str(recipe), str(a_datalist), "-o", str(folder), "--fold", "1", "--minutes", "0.005"]) == 0
-    training = json.loads((folder / "configs" / "metadata.json").read_text())["t1t2"]["training"]
-    assert training["subjects"] == ["one"]
-    assert training["recipe"]["minutes"] == 0.005
 
 
 # ---- recipes
 
 
-@pytest.mark.parametrize("name", ["t1_to_t2", "fcn8s"])
-def test_the_shipped_recipes_can_be_read(name):
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_the_shipped_recipes_can_be_read_by_their_names(name):
     from T1T2TranslationLib.network import TranslationNetwork
-    from T1T2TranslationLib.training import recipe as room
 
-    path = room.Path(room.__file__).parent / "recipes" / f"{name}.toml"
-    recipe = read_recipe(path)
+    recipe = read_recipe(Path(name))
     assert recipe.name == name
     TranslationNetwork(**recipe.network.as_arguments())
 
@@ -385,13 +256,3 @@ def test_a_recipe_with_a_mistake_is_refused_with_the_mistake(tmp_path, text, sai
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(UnsuitableTrainingData, match=said):
         read_recipe(tmp_path / "recipe.toml")
-
-
-def test_a_trained_model_is_not_replaced(a_datalist, tmp_path):
-    (tmp_path / "mine" / "models").mkdir(parents=True)
-    weights = tmp_path / "mine" / "models" / "model.pt"
-    weights.write_bytes(b"a night's work")
-    (tmp_path / "recipe.toml").write_text("minutes = 0.01")
-    with pytest.raises(UnsuitableOutput, match="holds a trained model already"):
-        main([str(tmp_path / "recipe.toml"), str(a_datalist), "-o", str(tmp_path / "mine")])
-    assert weights.read_bytes() == b"a night's work"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import platform
 import sys
 
+import vtk
 from PySide6 import QtCore, QtWidgets
 from PySide6.QtCore import Property, Signal
 
@@ -13,15 +14,40 @@ from .mrml_widgets import qMRMLWidget
 from .scene import MrmlApplication
 
 
+class qMRMLSliceView(QtWidgets.QWidget):
+    """What draws one slice view: what is added to its renderer is drawn over the slice by `slice_view.render_view`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._window, self.renders = vtk.vtkRenderWindow(), 0
+        self._window.SetOffScreenRendering(True)
+        self._window.AddRenderer(vtk.vtkRenderer())
+        self._annotation = vtk.vtkCornerAnnotation()
+        self._window.GetRenderers().GetFirstRenderer().AddViewProp(self._annotation)
+
+    def renderWindow(self):
+        return self._window
+
+    def cornerAnnotation(self):
+        return self._annotation
+
+    def scheduleRender(self) -> None:
+        """Nothing renders by itself; counted, so that a test sees that it was asked for."""
+        self.renders += 1
+
+
 class qMRMLSliceWidget(qMRMLWidget):
     """One slice view; its pixels come from `slice_view.render_view`."""
 
     def __init__(self, logic):
         super().__init__()
-        self._logic = logic
+        self._logic, self._view = logic, qMRMLSliceView()
 
     def sliceLogic(self):
         return self._logic
+
+    def sliceView(self):
+        return self._view
 
     def mrmlSliceNode(self):
         return self._logic.GetSliceNode()
@@ -36,15 +62,62 @@ class qMRMLSliceWidget(qMRMLWidget):
         self._logic.GetSliceNode().SetOrientation(orientation)
 
 
+class qMRMLPlotView(QtWidgets.QWidget):
+    """What draws a chart; a test says which points the user chose with `dataSelected.emit`."""
+
+    dataSelected = Signal(object, object)  # vtkStringArray* of series, vtkCollection* of vtkIdTypeArray
+
+
+class qMRMLPlotWidget(qMRMLWidget):
+    """One chart view."""
+
+    def __init__(self, node):
+        super().__init__()
+        self._node, self._view = node, qMRMLPlotView()
+
+    def mrmlPlotViewNode(self):
+        return self._node
+
+    def plotView(self):
+        return self._view
+
+
 class qMRMLLayoutManager(QtCore.QObject):
-    """The slice views of the main window."""
+    """The views of the main window: MRML's own layout logic makes their nodes, this gives each slice node its logic."""
 
     layoutChanged = Signal(int)
 
     def __init__(self, mrml: MrmlApplication):
         super().__init__()
-        self._mrml, self._layout, self._widgets = mrml, 3, {}
-        self._layout_node = None
+        self._mrml, self._widgets, self._plots = mrml, {}, {}
+        self._logic, self._tag, self._shown = None, None, 0
+
+    def start(self) -> None:
+        """Follow the layout node of a new scene, which begins with Slicer's four-up layout."""
+        import slicer
+
+        self.stop()
+        self._logic = slicer.vtkMRMLLayoutLogic()
+        self._logic.SetMRMLScene(self._mrml.scene)
+        node = self._logic.GetLayoutNode()
+        node.SetViewArrangement(node.SlicerLayoutFourUpView)
+        self._tag = node.AddObserver(vtk.vtkCommand.ModifiedEvent, self._follow)
+        self._follow(node)
+
+    def stop(self) -> None:
+        """Forget the scene."""
+        if self._logic is not None:
+            self._logic.GetLayoutNode().RemoveObserver(self._tag)
+            self._logic.SetMRMLScene(None)
+            self._logic = None
+        self._widgets.clear()
+        self._plots.clear()
+
+    def _follow(self, node, event=None) -> None:
+        self._mrml.complete_slice_views()
+        if node.GetViewArrangement() != self._shown:
+            self._shown = node.GetViewArrangement()
+            self.layoutChanged.emit(self._shown)
 
     def sliceViewNames(self) -> list[str]:
         return list(self._mrml.slice_logics)
@@ -58,6 +131,17 @@ class qMRMLLayoutManager(QtCore.QObject):
             known = self._widgets[name] = qMRMLSliceWidget(logic)
         return known
 
+    def plotWidget(self, index: int):
+        import slicer
+
+        node = slicer.util.getNodesByClass("vtkMRMLPlotViewNode", self._mrml.scene)[index]
+        return self._plots.setdefault(node.GetID(), qMRMLPlotWidget(node))
+
+    def _plot_count(self) -> int:
+        import slicer
+
+        return len(slicer.util.getNodesByClass("vtkMRMLPlotViewNode", self._mrml.scene))
+
     def resetSliceViews(self) -> None:
         for logic in self._mrml.slice_logics.values():
             logic.FitSliceToBackground()
@@ -66,15 +150,10 @@ class qMRMLLayoutManager(QtCore.QObject):
         """There are no 3D views."""
 
     def setLayout(self, number: int) -> None:
-        self._layout = number
-        self.layoutChanged.emit(number)
+        self._logic.GetLayoutNode().SetViewArrangement(number)
 
     def layoutLogic(self):
-        import slicer
-
-        logic = slicer.vtkMRMLLayoutLogic()
-        logic.SetMRMLScene(self._mrml.scene)
-        return logic
+        return self._logic
 
     def mrmlScene(self):
         return self._mrml.scene
@@ -90,10 +169,10 @@ class qMRMLLayoutManager(QtCore.QObject):
     def setRenderPaused(self, paused: bool) -> None:
         """Nothing renders by itself."""
 
-    layout = Property(int, lambda self: self._layout, setLayout)
+    layout = Property(int, lambda self: self._shown, setLayout)
     threeDViewCount = Property(int, lambda self: 0)
     tableViewCount = Property(int, lambda self: 0)
-    plotViewCount = Property(int, lambda self: 0)
+    plotViewCount = Property(int, _plot_count)
 
 
 class qSlicerMainWindow(QtWidgets.QMainWindow):
@@ -128,7 +207,10 @@ class qSlicerApplication(QtCore.QObject):
         if self._main_window:
             self._main_window.deleteLater()
         self._main_window = qSlicerMainWindow() if has_main_window else None
+        self._layout_manager.stop()
         self.mrml.restart(with_slice_views=has_main_window)
+        if has_main_window:
+            self._layout_manager.start()
         self.set_scene(self.mrml.scene)
 
     def set_scene(self, scene) -> None:
@@ -189,6 +271,10 @@ class qSlicerApplication(QtCore.QObject):
     def translate(self, context: str, text: str) -> str:
         return text
 
+    def currentLogFile(self) -> str:
+        """Where Slicer writes its log; nothing is written here unless a test does."""
+        return f"{self._home}/Slicer.log"
+
     def moduleDocumentationUrl(self, name: str) -> str:
         return f"https://slicer.readthedocs.io/en/latest/user_guide/modules/{name.lower()}.html"
 
@@ -199,6 +285,7 @@ class qSlicerApplication(QtCore.QObject):
     revision = Property(str, lambda self: "0")
     platform = Property(str, lambda self: f"{platform.system().lower()}-amd64")
     os = Property(str, lambda self: {"Darwin": "macosx", "Windows": "win"}.get(platform.system(), "linux"))
+    defaultScenePath = Property(str, lambda self: self._home)
     slicerHome = Property(str, lambda self: self._home)
     temporaryPath = Property(str, lambda self: self._home)
     documentationBaseUrl = Property(str, lambda self: "https://slicer.readthedocs.io/")

@@ -58,6 +58,8 @@ def to_qt(value: Any) -> Any:
         return value.member
     if value is None or type(value) in (bool, int, float, str, bytes, bytearray):
         return value
+    if isinstance(value, int):  # an enumerator of VTK
+        return int(value)
     if isinstance(value, (list, tuple)):
         return [to_qt(item) for item in value]
     if isinstance(value, dict):

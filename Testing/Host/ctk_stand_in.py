@@ -19,6 +19,7 @@ _SLICER = (
     mrml_widgets.qMRMLNodeComboBox,
     mrml_widgets.qMRMLWidget,
     application.qMRMLLayoutManager,
+    application.qMRMLSliceView,
     application.qMRMLSliceWidget,
     application.qSlicerApplication,
     application.qSlicerMainWindow,
@@ -32,9 +33,25 @@ def _stand_ins(module_name: str, qt_classes: tuple[type, ...]) -> dict[str, type
     return {qt_class.__name__: qt_stand_in.widget(qt_class.__name__, qt_class) for qt_class in qt_classes}
 
 
+# The introspection names the two classes of the chart view and not their members; these are in Slicer's script repository.
+_PLOTS = {
+    application.qMRMLPlotView: api.Members(signals=frozenset({"dataSelected(vtkStringArray*,vtkCollection*)"})),
+    application.qMRMLPlotWidget: api.Members(methods=frozenset({"mrmlPlotViewNode", "plotView"})),
+}
+
+
+def _plots() -> dict[str, type]:
+    widget = qt_stand_in.classes["QWidget"]
+    return {
+        qt_class.__name__: qt_stand_in.register(qt_class.__name__, qt_class, members | widget._members, widget)
+        for qt_class, members in _PLOTS.items()
+        if api.is_shown("slicer", qt_class.__name__)
+    }
+
+
 def build() -> tuple[types.ModuleType, dict[str, type]]:
     """The module `ctk`, and the classes that go into the module `slicer`."""
-    ctk_classes, slicer_classes = _stand_ins("ctk", _CTK), _stand_ins("slicer", _SLICER)
+    ctk_classes, slicer_classes = _stand_ins("ctk", _CTK), _stand_ins("slicer", _SLICER) | _plots()
     ui_file.widget_classes.update({qt_class.__name__: qt_class for qt_class in _CTK + _SLICER[:2]})
     module = types.ModuleType("ctk", "Stand-in for Slicer's ctk.")
     vars(module).update(ctk_classes)

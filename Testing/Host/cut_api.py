@@ -11,7 +11,7 @@ CLASSES = words(
     "QLineEdit QMessageBox QPlainTextEdit QProcess QProgressBar QPushButton QRadioButton QSettings "
     "QSpinBox QTabWidget QTableWidget QTextBrowser QTextEdit QTimer QToolButton QVBoxLayout QWidget "
     "ctkCollapsibleButton ctkCollapsibleGroupBox ctkComboBox ctkDoubleSpinBox ctkFittedTextBrowser "
-    "ctkMessageBox ctkPathLineEdit ctkSliderWidget qMRMLLayoutManager qMRMLNodeComboBox qMRMLSliceWidget "
+    "ctkMessageBox ctkPathLineEdit ctkSliderWidget qMRMLLayoutManager qMRMLNodeComboBox qMRMLSliceView qMRMLSliceWidget "
     "qMRMLWidget qSlicerApplication qSlicerMainWindow"
 )
 MODULES = ["slicer.util", "slicer.parameterNodeWrapper", "slicer.i18n", "slicer.ScriptedLoadableModule"]

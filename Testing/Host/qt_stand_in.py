@@ -110,6 +110,13 @@ def _define() -> None:
     classes["QScrollArea"] = similar("QScrollArea", "QWidget", "setWidget widget setWidgetResizable")
     classes["QStatusBar"] = similar("QStatusBar", "QWidget", "showMessage currentMessage clearMessage")
     classes["QMenu"] = similar("QMenu", "QWidget", "addMenu addSeparator clear exec_ popup")
+    # The introspection lacks it; Slicer's own modules use it like this.
+    shortcut = api.Members(
+        {"key": ("QKeySequence", True), "enabled": ("bool", True), "context": ("Qt::ShortcutContext", True)},
+        frozenset({"activated()", "activatedAmbiguously()"}),
+        frozenset({"setEnabled(bool)", "deleteLater()"}),
+    ).with_methods("setKey", "setEnabled", "setContext", "deleteLater")
+    classes["QShortcut"] = register("QShortcut", QtGui.QShortcut, _QOBJECT | shortcut)
     classes["QApplication"] = register(
         "QApplication",
         QtWidgets.QApplication,
@@ -118,6 +125,7 @@ def _define() -> None:
         ),
         setOverrideCursor=staticmethod(_set_override_cursor),
     )
+    classes["QClipboard"] = register("QClipboard", QtGui.QClipboard, _QOBJECT.with_methods("setText", "text"))
     classes["QUiLoader"] = register("QUiLoader", QtUiTools.QUiLoader, _QOBJECT.with_methods("load"), load=_load_ui)
     _define_values()
 
@@ -125,7 +133,7 @@ def _define() -> None:
 def _define_values() -> None:
     text_item = "text setText toolTip setToolTip flags setFlags data setData setTextAlignment textAlignment"
     classes["QTableWidgetItem"] = value(
-        "QTableWidgetItem", f"{text_item} setForeground setBackground setFont font setIcon row column"
+        "QTableWidgetItem", f"{text_item} setForeground setBackground setFont font setIcon row column isSelected"
     )
     classes["QByteArray"] = value("QByteArray", "data size length isEmpty append toBase64")
     classes["QUrl"] = value("QUrl", "toString toLocalFile isValid isLocalFile path scheme fromLocalFile")

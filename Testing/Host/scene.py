@@ -68,14 +68,27 @@ class MrmlApplication:
 
     def _add_slice_views(self) -> None:
         for name, orientation in SLICE_VIEWS.items():
-            logic = slicer.vtkMRMLSliceLogic()
-            logic.SetMRMLApplicationLogic(self.application_logic)
-            self.application_logic.GetSliceLogics().AddItem(logic)
-            logic.SetMRMLScene(self.scene)
+            self._add_slice_view(name)
+            self.slice_logics[name].GetSliceNode().SetOrientation(orientation)
+
+    def _add_slice_view(self, name: str) -> None:
+        logic = slicer.vtkMRMLSliceLogic()
+        logic.SetMRMLApplicationLogic(self.application_logic)
+        self.application_logic.GetSliceLogics().AddItem(logic)
+        logic.SetMRMLScene(self.scene)
+        node = self.scene.GetSingletonNode(name, "vtkMRMLSliceNode")
+        if node is None:
             logic.AddSliceNode(name)
-            logic.GetSliceNode().SetOrientation(orientation)
-            logic.ResizeSliceNode(256, 256)
-            self.slice_logics[name] = logic
+        else:
+            logic.SetSliceNode(node)
+        logic.ResizeSliceNode(256, 256)
+        self.slice_logics[name] = logic
+
+    def complete_slice_views(self) -> None:
+        """A logic for every slice node that a layout has made."""
+        for node in slicer.util.getNodesByClass("vtkMRMLSliceNode", self.scene):
+            if node.GetLayoutName() not in self.slice_logics:
+                self._add_slice_view(node.GetLayoutName())
 
     def _drop_slice_views(self) -> None:
         for logic in self.slice_logics.values():

@@ -52,17 +52,18 @@ def render_slice_view(
 
 
 def render_view(path: str | Path | None, name: str, *, size: tuple[int, int] = (400, 400)) -> np.ndarray:
-    """The slice view "Red", "Green" or "Yellow" as the layout shows it now; see `render_slice_view`."""
+    """A slice view of the layout by name as it is now, with what a module added to its renderer; see `render_slice_view`."""
     logic = slicer.app.applicationLogic().GetSliceLogicByLayoutName(name)
     logic.ResizeSliceNode(*size)
-    return _render(path, logic, size)
+    window = slicer.app.layoutManager().sliceWidget(name).sliceView().renderWindow()
+    return _render(path, logic, size, window.GetRenderers().GetFirstRenderer().GetViewProps())
 
 
 def _nodes(scene) -> list:
     return [scene.GetNthNode(index) for index in range(scene.GetNumberOfNodes())]
 
 
-def _render(path: str | Path | None, logic, size: tuple[int, int]) -> np.ndarray:
+def _render(path: str | Path | None, logic, size: tuple[int, int], props=()) -> np.ndarray:
     mapper = vtk.vtkImageMapper()  # the slice pipeline hands over RGBA; window and level are the display nodes' business
     mapper.SetColorWindow(255)
     mapper.SetColorLevel(127.5)
@@ -72,6 +73,8 @@ def _render(path: str | Path | None, logic, size: tuple[int, int]) -> np.ndarray
     image.GetProperty().SetDisplayLocationToBackground()
     renderer = vtk.vtkRenderer()
     renderer.AddViewProp(image)
+    for prop in props:
+        renderer.AddViewProp(prop)
     window = _off_screen_window(renderer, size)
     managers = _legend_managers(logic.GetSliceNode(), renderer)
     _announce_layers(logic.GetSliceCompositeNode())

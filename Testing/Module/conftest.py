@@ -11,8 +11,10 @@ MODULE = Path(__file__).resolve().parents[2] / "T1T2Translation" / "T1T2Translat
 
 @pytest.fixture
 def module(slicer_host):
-    """The module's file, loaded as Slicer loads it at start."""
-    return slicer_host.load_module(MODULE)
+    """The module's file, loaded as Slicer loads it at start; no worker is started before a test asks for it."""
+    loaded = slicer_host.load_module(MODULE)
+    loaded.WARM_UP_AFTER_MS = 3_600_000
+    return loaded
 
 
 @pytest.fixture
@@ -35,3 +37,33 @@ def head(slicer_host):
 
     phantom = samples.phantom()
     return slicer.util.addVolumeFromArray(phantom.array.transpose(2, 1, 0), phantom.affine, "Head")
+
+
+def section(panel, name):
+    """One of the panel's sections by its class's name."""
+    return next(found for found in panel.sections if type(found).__name__ == name)
+
+
+@pytest.fixture
+def ready(panel, head):
+    """The panel with a T1 chosen."""
+    panel._parameterNode.inputVolume = head
+    panel._parameterNode.device = "cpu"
+    return panel
+
+
+@pytest.fixture
+def results(ready, head):
+    """The panel after a translation with a real T2, made without a network."""
+    from T1T2TranslationLib import samples
+
+    translation = samples.phantom_translation(ready.logic.volumes(head)["volume"], with_reference=True)
+    ready._inputOfJob = head
+    ready.onDone(translation)
+    return ready
+
+
+@pytest.fixture
+def viewing(results):
+    """The section "View" of that panel."""
+    return section(results, "ViewingSection")

@@ -62,7 +62,7 @@ def test_half_of_the_window_has_the_middle_colour_of_inferno(parameters):
 
 def test_the_legend_appears_with_the_chosen_map(logic, parameters, pictures):
     without = picture(parameters, None, 0.6)
-    logic.showOverlay("predictedError", 0.6)
+    logic.showResults()
     with_legend = picture(parameters, pictures / "legend.png", 0.6)
     assert (with_legend != without)[:, 140:].any()
     assert not (with_legend != without)[60:, :60].any()

@@ -15,6 +15,14 @@ TABLE = "look-up table"
 COPY = "input copied"
 BLUR = "truth blurred"
 
+PREDICTORS = {
+    "model": "what is judged",
+    TABLE: "each T1 level becomes the mean T2 of the training subjects",
+    GREY: "the mean T2 of the training subjects everywhere",
+    COPY: "the T1 itself, in the T2's unit",
+    BLUR: "the real T2 blurred with sigma 1.5 voxels: a ceiling, no honest predictor",
+}
+
 _LEVELS = 256
 _BLUR_SIGMA = 1.5  # voxels
 
@@ -40,10 +48,9 @@ def tissue_of(case: Case) -> Tissue:
 
 
 def training_tissues(subject: Subject, tissues: Sequence[Tissue]) -> list[Tissue]:
-    """Of all subjects those that may be learnt from: other folds where the subject has one, else everybody else."""
-    if subject.fold is None:
-        return [tissue for tissue in tissues if tissue.subject.id != subject.id]
-    return [tissue for tissue in tissues if tissue.subject.fold != subject.fold]
+    """Of all subjects those that may be learnt from: other patients and, where the subject has a fold, other folds."""
+    others = [tissue for tissue in tissues if tissue.subject.patient != subject.patient]
+    return others if subject.fold is None else [tissue for tissue in others if tissue.subject.fold != subject.fold]
 
 
 def baseline_predictions(case: Case, training: Sequence[Tissue]) -> dict[str, np.ndarray]:

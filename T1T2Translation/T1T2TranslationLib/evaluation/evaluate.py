@@ -1,17 +1,21 @@
-"""Judge a model on every subject of a data list, beside the trivial baselines: reads in the order in which things happen."""
+"""Judge a model on every subject of a data set, beside the trivial baselines: reads in the order in which things happen."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
-from functools import cache
+import shlex
+import time
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
-from .. import inference
-from ..errors import T1T2Error, UnsuitableVolume
+from ..catalog import find_model
+from ..errors import UnsuitableTrainingData, UnsuitableVolume
 from ..metrics import (
     compute_metrics,
     fitted_to,
@@ -19,55 +23,82 @@ from ..metrics import (
     mean_squared_error,
     peak_signal_to_noise_ratio,
     seed_frame,
+    slice_errors,
     to_unit,
 )
-from ..model import Model, load_model
-from ..subjects import Case, Subject, load_case, read_datalist
-from ..translation import UNIT, Translation
-from ..volume import Volume
-from .baselines import Tissue, baseline_predictions, tissue_of, training_tissues
-from .calibration import calibration, miscoverage, sparsification
-from .report import write_report
-from .results import FITTED, MODEL, SEED_FRAME, WHOLE_GRID, Evaluation, Result, axial_pictures
+from ..output import check_output
+from ..subjects import Case, Subject, load_case, with_folds
+from ..survey import take_survey
+from ..translation import UNIT, Progress, Translation, ignore_progress
+from .baselines import GREY, TABLE, Tissue, baseline_predictions, tissue_of, training_tissues
+from .calibration import calibration, sparsification
+from .conformal import FEWEST_PATIENTS, Patient, calibrate, sample_of
+from .conventions import score_by_all
+from .judged import JudgedModels, write_calibration
+from .report import Origin, write_report
+from .results import FITTED, MODEL, SEED_FRAME, WHOLE_GRID, Evaluation, Result
+from .study import axial_pictures, panel_rows, telling_slice
 
-FOLD = "{fold}"
+# A subject is read once for what the trivial learners may know of it, and again to be judged, which takes about so much longer.
+_JUDGING_WEIGHT = 8
+_BAR = "{desc} {percentage:3.0f}% |{bar}| {remaining} left"
 
 log = logging.getLogger(__name__)
 
-Translate = Callable[[Volume, Subject], Translation]
+Found = TypeVar("Found")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`t1t2 evaluate MODEL DATALIST -o FOLDER [--fold N] [--source S] [--target T]`; returns the exit code."""
+    """`t1t2 evaluate MODEL DATA -o FOLDER [--fold N] [--calibrate MODEL] ...`; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    listed = read_datalist(options.datalist, options.source, options.target)
-    subjects = [subject for subject in listed if not subject.lacks(options.source, options.target)]
-    judged = [subject for subject in subjects if _is_judged(subject, options)]
-    if not judged:
-        raise UnsuitableVolume(f"No subject of '{options.datalist.name}' is left to judge.", "Look at --fold and --group.")
-    evaluation = evaluate(judged, subjects, _translator(options.model, options.device), options.source, options.target)
-    written = write_report(evaluation, options.output, options.model, options.datalist.name)
+    check_output(options.output / "report.html")
+    to_calibrate = find_model(options.calibrate).folder if options.calibrate else None
+    judged, paired, left_out = _chosen_subjects(options)
+    models = JudgedModels(options.model, options.device)
+    models.model_of(judged[0])  # a model that cannot be loaded is said before anything is read
+    with logging_redirect_tqdm(), tqdm(total=1.0, desc="Judging", bar_format=_BAR, leave=False, disable=None) as bar:
+        evaluation = evaluate(judged, paired, models, options.source, options.target, left_out, _progress_of(bar))
+    origin = Origin(f"t1t2 evaluate {shlex.join(arguments)}", options.model, options.data.resolve().name, models.hashes())
+    written = write_report(evaluation, options.output, origin)
     log.info("%s", evaluation.line())
     log.info("Written: %s", ", ".join(str(path) for path in written))
-    return 0 if len(evaluation.results) == len(judged) else UnsuitableVolume.exit_code
+    if to_calibrate is not None:
+        _calibrate(to_calibrate, evaluation, models)
+    return UnsuitableVolume.exit_code if evaluation.left_out else 0
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="t1t2 evaluate",
         description="Judge a model by protocol T2P-1, beside three trivial baselines and one ceiling, the blurred truth.",
-        epilog="Exit code 0 if every subject was judged, 3 if some could not be read.",
+        epilog="Exit code 0 if everybody was judged, 3 if somebody was left out, which the page explains.",
     )
     parser.add_argument("model", help="a model's name or folder; '{fold}' in it stands for each subject's own fold")
-    parser.add_argument("datalist", type=Path, help="a JSON object with lists of subjects")
-    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for report.html, subjects.csv, scores.json")
+    parser.add_argument("data", type=Path, help="a data list (JSON), or a folder as BraTS, IXI or BIDS name their files")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="folder for report.html, tables, figures, scores.json")
     parser.add_argument("--fold", type=int, help="judge the subjects of this fold only")
+    parser.add_argument("--folds", type=int, metavar="K", help="deal the patients into K folds as `t1t2 train --folds K` does")
     parser.add_argument("--group", help="judge the subjects of this list only, such as 'head'")
     parser.add_argument("--source", default="t1n", help="sequence to translate (default: t1n)")
     parser.add_argument("--target", default="t2w", help="sequence to compare with (default: t2w)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
+    parser.add_argument(
+        "--calibrate", metavar="MODEL", help="write the error factor and the 90 %% interval found here into this model's metadata"
+    )
     return parser
+
+
+def _chosen_subjects(options: argparse.Namespace) -> tuple[list[Subject], list[Subject], dict[str, str]]:
+    """Whom to judge, everybody who has both sequences, and who is left out: id -> why."""
+    survey = take_survey(options.data, options.source, options.target)
+    for line in survey.lines():
+        log.info("%s", line)
+    usable = with_folds(survey.used, options.folds) if options.folds else list(survey.used)
+    judged = [subject for subject in usable if _is_judged(subject, options)]
+    if not judged:
+        raise UnsuitableVolume(f"No subject of '{options.data.name}' is left to judge.", "Look at --fold and --group.")
+    return judged, usable, dict(survey.left_out)
 
 
 def _is_judged(subject: Subject, options: argparse.Namespace) -> bool:
@@ -75,67 +106,128 @@ def _is_judged(subject: Subject, options: argparse.Namespace) -> bool:
     return in_fold and (options.group is None or subject.group == options.group)
 
 
-def _translator(model: str, device: str) -> Translate:
-    """Translates a subject with the model, or where its name holds {fold}, with the one that never saw the subject."""
+def _progress_of(bar: tqdm) -> Progress:
+    def progress(fraction: float, message: str) -> None:
+        bar.set_description(message, refresh=False)
+        bar.update(max(0.0, fraction - bar.n))
 
-    @cache
-    def loaded(name: str) -> Model:
-        return load_model(name)
+    return progress
 
-    def translate(volume: Volume, subject: Subject) -> Translation:
-        if FOLD in model and subject.fold is None:
-            raise UnsuitableVolume(f"'{subject.id}' has no fold number, which '{model}' asks for.", "Add it to the data list.")
-        return inference.translate(volume, loaded(model.replace(FOLD, str(subject.fold))), device=device)
 
-    return translate
+def _calibrate(folder: Path, evaluation: Evaluation, models: JudgedModels) -> None:
+    """Write what this evaluation found of the predicted error into a model; refuses what was learnt by heart."""
+    known = evaluation.learnt_from()
+    if known:
+        raise UnsuitableTrainingData(
+            f"Nothing was calibrated: the model knows {', '.join(known)} from its training.",
+            "Judge the models of a cross-validation ('runs/{fold}/model'), or other subjects.",
+        )
+    found = calibrate([result.patient for result in evaluation.results])
+    if not np.isfinite(found.factor):
+        raise UnsuitableTrainingData(
+            f"Nothing was calibrated: {_count(len(evaluation.results))} too few.", f"Judge at least {FEWEST_PATIENTS} together."
+        )
+    write_calibration(folder, found, models.error_factor(), len(evaluation.results))
+    log.info("Calibrated: %s, error factor %.3f, interval factor %.3f", folder.name, found.error_factor, found.factor)
+
+
+def _count(subjects: int) -> str:
+    return "1 subject is" if subjects == 1 else f"{subjects} subjects are"
 
 
 def evaluate(
-    judged: Sequence[Subject], everyone: Sequence[Subject], translate: Translate, source: str, target: str
+    judged: Sequence[Subject],
+    everyone: Sequence[Subject],
+    models: JudgedModels,
+    source: str,
+    target: str,
+    left_out: Mapping[str, str] | None = None,
+    progress: Progress = ignore_progress,
 ) -> Evaluation:
-    """Every judged subject's scores; the trivial learners learn from `everyone` else. Whoever cannot be read is left out."""
-    left_out: dict[str, str] = {}
+    """Every judged subject's scores; the trivial learners learn from `everyone` else. Whoever cannot be read is left out.
+
+    left_out: whom the caller left out already, id -> reason.
+    """
+    reasons = dict(left_out or {})
+    total = len(everyone) + _JUDGING_WEIGHT * len(judged)
     tissues = []
-    for subject in everyone:
-        log.info("Reading %s", subject.id)
-        try:
-            tissues.append(tissue_of(load_case(subject, source, target)))
-        except T1T2Error as error:
-            left_out[subject.id] = str(error)
-            log.warning("%s left out: %s", subject.id, error)
-    results = []
-    for subject in judged:
-        if subject.id in left_out:
+    for number, subject in enumerate(everyone):
+        progress(number / total, f"Reading {subject.id}")
+        tissues += _or_left_out(subject, reasons, lambda one: tissue_of(load_case(one, source, target)))
+    results: list[Result] = []
+    start = time.perf_counter()
+    for number, subject in enumerate(judged):
+        progress((len(everyone) + _JUDGING_WEIGHT * number) / total, f"Judging {subject.id}")
+        if subject.id in reasons:
             continue
-        try:
-            case = load_case(subject, source, target)
-            result = evaluate_subject(case, translate(case.volume, subject), training_tissues(subject, tissues))
-        except UnsuitableVolume as error:
-            left_out[subject.id] = str(error)
-            log.warning("%s left out: %s", subject.id, error)
-            continue
-        results.append(result)
-        log.info("%s", result.line())
-    return Evaluation(tuple(results), left_out, source, target)
+        found = _or_left_out(subject, reasons, lambda one: _judge(one, models, tissues, source, target))
+        for result in found:
+            left_s = (time.perf_counter() - start) / (number + 1) * (len(judged) - number - 1)
+            log.info("%d of %d, about %.0f s left. %s", number + 1, len(judged), left_s, result.line())
+        results += found
+    progress(1.0, "Writing")
+    return Evaluation(tuple(results), reasons, source, target)
 
 
-def evaluate_subject(case: Case, translation: Translation, training: Sequence[Tissue] = ()) -> Result:
+def _or_left_out(subject: Subject, reasons: dict[str, str], work: Callable[[Subject], Found]) -> list[Found]:
+    """What the work finds, or nothing and the reason noted where the subject does not allow it."""
+    try:
+        return [work(subject)]
+    except (UnsuitableVolume, UnsuitableTrainingData) as error:
+        reasons[subject.id] = str(error)
+        log.warning("%s left out: %s", subject.id, error)
+        return []
+
+
+def _judge(subject: Subject, models: JudgedModels, tissues: Sequence[Tissue], source: str, target: str) -> Result:
+    case = load_case(subject, source, target)
+    known = models.has_learnt_from(subject)
+    if known:
+        log.warning("%s was in the model's training: its scores flatter.", subject.id)
+    return evaluate_subject(case, models(case.volume, subject), training_tissues(subject, tissues), known)
+
+
+def evaluate_subject(
+    case: Case, translation: Translation, training: Sequence[Tissue] = (), was_learnt_from: bool = False
+) -> Result:
     """One subject's scores, of the translation and of the baselines that learn from `training`."""
     prediction = translation.synthetic.array.astype(np.float32) / UNIT
     predicted_error = translation.predicted_error.array.astype(np.float32) / UNIT
-    scores = {MODEL: score(prediction, case)}
     error = np.abs(prediction - case.truth)
+    predictors = {MODEL: prediction} | baseline_predictions(case, training)
+    scores = {name: score(image, case) for name, image in predictors.items()}
     for name, region in case.masks.items():
         scores[MODEL][name] |= calibration(error[region], predicted_error[region])
-    for name, baseline in baseline_predictions(case, training).items():
-        scores[name] = score(baseline, case)
-    images = {"input": to_unit(case.volume.array, case.brain), "synthetic": prediction, "real": case.truth}
+    images = {"input": to_unit(case.volume.array, case.brain), "synthetic": prediction, "real": case.truth, "error": error}
+    slices = {}
+    if case.skull_stripped:
+        slices = {
+            name: slice_errors(predictors[name], case.truth, case.brain, case.axial_axis)
+            for name in (MODEL, TABLE, GREY)
+            if name in predictors
+        }
     return Result(
         subject=case.subject,
         scores=scores,
-        pictures=axial_pictures(case, images | {"error": error, "predicted error": predicted_error}),
-        miscoverage=miscoverage(error[case.brain], predicted_error[case.brain]),
+        conventions={name: score_by_all(predictors[name], case) for name in slices},
+        slices=slices,
+        panel=panel_rows(case, images, slices[MODEL]) if slices else (),
+        pictures=axial_pictures(case, images | {"predicted error": predicted_error}, telling_slice(case)),
+        patient=_patient(case, error, predicted_error),
         sparsification=sparsification(error[case.brain], predicted_error[case.brain]),
+        was_learnt_from=was_learnt_from,
+    )
+
+
+def _patient(case: Case, error: np.ndarray, predicted_error: np.ndarray) -> Patient:
+    """Samples of the real and the predicted error, to calibrate with."""
+    tumour = case.masks.get("tumour")
+    return Patient(
+        case.subject.id,
+        case.subject.patient,
+        case.subject.fold,
+        sample_of(error[case.brain], predicted_error[case.brain]),
+        None if tumour is None else sample_of(error[tumour], predicted_error[tumour]),
     )
 
 
@@ -150,7 +242,7 @@ def score(prediction: np.ndarray, case: Case) -> dict[str, dict[str, float]]:
     scores[FITTED] = {name: value for name, value in fitted.items() if name not in ("gain", "offset", "fitted MAE")}
     if case.skull_stripped:
         everywhere = np.ones_like(brain)
-        scores[SEED_FRAME] = seed_frame(prediction, truth, brain, case.axial_axis)
+        scores[SEED_FRAME] = seed_frame(slice_errors(prediction, truth, brain, case.axial_axis))
         scores[WHOLE_GRID] = {
             "MAE": mean_absolute_error(prediction, truth, everywhere),
             "MSE": mean_squared_error(prediction, truth, everywhere),

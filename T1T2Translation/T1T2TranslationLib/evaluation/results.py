@@ -2,41 +2,54 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from ..metrics import PROTOCOL
-from ..regions import bounding_box
-from ..subjects import Case, Subject
-from ..volume import nearest_axes
+from ..metrics import PROTOCOL, SliceErrors
+from ..subjects import Subject
 from .baselines import TABLE
-from .calibration import COVERAGE, conformal_factor, cross_fitted_coverages
+from .conformal import CHOSEN, FORMS, Patient, calibrate, cross_fitted
 from .statistics import Estimate, estimate, paired_p_value
+from .study import PanelRow
 
 MODEL = "model"
 FITTED = "brain, fitted"  # after the least-squares gain and offset of each subject
 SEED_FRAME = "seed frame"
 WHOLE_GRID = "whole grid"
+# Metrics that only the model has: they are about its predicted error.
+OF_PREDICTED_ERROR = ("ratio", "AUROC", "AUSE", "coverage")
 
-_PICTURE_MARGIN = 5  # voxels around the brain
+Scores = Mapping[str, Mapping[str, Mapping[str, float]]]
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
     """One subject's scores.
 
-    scores: predictor -> region -> metric -> value. pictures: name -> one axial slice (rows, columns), in the unit.
-    miscoverage, sparsification: curves of the predicted error over the brain, see `calibration`.
+    scores: predictor -> region -> metric -> value. conventions: predictor -> convention -> metric -> value.
+    slices: predictor -> errors slice by slice in the study's frame; panel: some of these slices; empty for whole heads.
+    pictures: name -> one axial slice (rows, columns), in the unit.
+    patient: samples of real and predicted error. sparsification: its curve over the brain, see `calibration`.
+    was_learnt_from: whether the model knows the subject from its training.
     """
 
     subject: Subject
-    scores: Mapping[str, Mapping[str, Mapping[str, float]]]
+    scores: Scores
+    conventions: Scores
+    slices: Mapping[str, SliceErrors]
+    panel: tuple[PanelRow, ...]
     pictures: Mapping[str, np.ndarray]
-    miscoverage: np.ndarray
+    patient: Patient
     sparsification: np.ndarray
+    was_learnt_from: bool = False
+
+    @property
+    def brain(self) -> Mapping[str, float]:
+        """The model's scores over the first region, the brain or what stands for it."""
+        return next(iter(self.scores[MODEL].values()))
 
     def line(self) -> str:
         """The subject's first region in one line."""
@@ -61,68 +74,73 @@ class Evaluation:
             found.setdefault(result.subject.group, []).append(result)
         return found
 
+    def learnt_from(self) -> list[str]:
+        """Ids of the judged subjects whom the model knows from its training."""
+        return [result.subject.id for result in self.results if result.was_learnt_from]
+
     def line(self) -> str:
         """The brain MAE of the model and its interval, group by group."""
         parts = []
         for group, results in self.groups().items():
             region = next(iter(results[0].scores[MODEL]))
-            mae = estimate(_values(results, MODEL, region, "MAE"))
-            parts.append(f"{group}: {region} MAE {mae.mean:.4f} ({mae.low:.4f}-{mae.high:.4f}) over {mae.n} subjects")
+            mae = estimate(_values(_scores_of(results), MODEL, region, "MAE"))
+            parts.append(f"{group}: {region} MAE {mae.mean:.4f} {mae.interval(4)}".strip())
         return "; ".join(parts) or "No subject could be judged."
 
 
-def summarise(results: list[Result]) -> dict[str, dict[str, dict[str, Estimate]]]:
+def summarise(results: Sequence[Result]) -> dict[str, dict[str, dict[str, Estimate]]]:
     """Predictor -> region -> metric -> mean and interval over the subjects that have it."""
+    return _summary(_scores_of(results))
+
+
+def summarise_conventions(results: Sequence[Result]) -> dict[str, dict[str, dict[str, Estimate]]]:
+    """Predictor -> convention -> metric -> mean and interval over the subjects that have it."""
+    return _summary([result.conventions for result in results])
+
+
+def compare_with_table(results: Sequence[Result]) -> dict[str, dict[str, float]]:
+    """Region -> metric -> Wilcoxon p of the model against the look-up table, paired by subject."""
+    scores = _scores_of(results)
+    compared: dict[str, dict[str, float]] = {}
+    for region in dict.fromkeys(region for one in scores for region in one[MODEL]):
+        compared[region] = {
+            metric: paired_p_value(_values(scores, MODEL, region, metric), _values(scores, TABLE, region, metric))
+            for metric in ("MAE", "MSE", "PSNR", "SSIM", "HFEN", "NMI")
+        }
+    return compared
+
+
+def conformal(results: Sequence[Result]) -> dict[str, Any]:
+    """The calibration by all, and what calibrations that never saw a subject give there: form -> subject -> `Held`."""
+    patients = [result.patient for result in results]
+    found = calibrate(patients)
+    return {
+        "error factor": found.error_factor,
+        "factor": found.factor,
+        "form": CHOSEN.name,
+        "cross-fitted": {form.name: cross_fitted(patients, form) for form in FORMS},
+    }
+
+
+def _scores_of(results: Sequence[Result]) -> list[Scores]:
+    return [result.scores for result in results]
+
+
+def _summary(scores: Sequence[Scores]) -> dict[str, dict[str, dict[str, Estimate]]]:
     names: dict[str, dict[str, dict[str, None]]] = {}
-    for result in results:
-        for predictor, regions in result.scores.items():
+    for one in scores:
+        for predictor, regions in one.items():
             for region, metrics in regions.items():
                 names.setdefault(predictor, {}).setdefault(region, {}).update(dict.fromkeys(metrics))
     return {
         predictor: {
-            region: {metric: estimate(_values(results, predictor, region, metric)) for metric in metrics}
+            region: {metric: estimate(_values(scores, predictor, region, metric)) for metric in metrics}
             for region, metrics in regions.items()
         }
         for predictor, regions in names.items()
     }
 
 
-def compare_with_table(results: list[Result]) -> dict[str, dict[str, float]]:
-    """Region -> metric -> Wilcoxon p of the model against the look-up table, paired by subject."""
-    compared = {}
-    for region, metrics in results[0].scores[MODEL].items():
-        compared[region] = {
-            metric: paired_p_value(_values(results, MODEL, region, metric), _values(results, TABLE, region, metric))
-            for metric in ("MAE", "MSE", "PSNR", "SSIM", "HFEN", "NMI")
-            if metric in metrics
-        }
-    return compared
-
-
-def conformal(results: list[Result]) -> dict[str, Any]:
-    """The factor on the predicted error for the stated coverage, and each subject's coverage with the others' factor."""
-    curves = [result.miscoverage for result in results]
-    coverages = cross_fitted_coverages(curves)
-    return {
-        "stated": COVERAGE,
-        "factor": conformal_factor(curves),
-        "cross-fitted": {result.subject.id: value for result, value in zip(results, coverages, strict=True)},
-    }
-
-
-def axial_pictures(case: Case, images: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The axial slice with most tumour, or most brain, of every image: anterior up, the patient's right on the left."""
-    order, flipped = nearest_axes(case.volume.affine)
-    steps = tuple(slice(None, None, -1 if flip else 1) for flip in flipped)
-    brain = case.brain.transpose(order)[steps]  # (R, A, S)
-    centre = case.masks.get("tumour", case.brain).transpose(order)[steps].sum(axis=(0, 1)).argmax()
-    columns, rows, _ = bounding_box(brain, _PICTURE_MARGIN)
-    return {
-        name: image.transpose(order)[steps][columns, rows, centre].T[::-1, ::-1].astype(np.float32)
-        for name, image in images.items()
-    }
-
-
-def _values(results: list[Result], predictor: str, region: str, metric: str) -> list[float]:
+def _values(scores: Sequence[Scores], predictor: str, region: str, metric: str) -> list[float]:
     """One value per subject, NaN where a subject lacks it."""
-    return [result.scores.get(predictor, {}).get(region, {}).get(metric, float("nan")) for result in results]
+    return [one.get(predictor, {}).get(region, {}).get(metric, float("nan")) for one in scores]

@@ -37,7 +37,7 @@ def vary_contrast(planes: Tensor, ranges: Augmentation, generator: torch.Generat
     count = len(planes)
     gamma = torch.exp(_uniform((count, 1, 1, 1), ranges.gamma, generator))
     gain = 1 + _uniform((count, 1, 1, 1), ranges.gain, generator)
-    planes = planes.clamp_min(0).pow(gamma) * gain * _bias_field(planes, ranges, generator)
+    planes = _bend(planes.clamp_min(0).pow(gamma), ranges, generator) * gain * _bias_field(planes, ranges, generator)
     planes = _thicken(planes, ranges, generator)
     planes = _blur(planes, ranges, generator)
     noise = torch.rand(count, 1, 1, 1, generator=generator) * ranges.noise
@@ -45,6 +45,15 @@ def vary_contrast(planes: Tensor, ranges: Augmentation, generator: torch.Generat
     noisy = planes + noise * torch.randn(planes.shape, generator=generator)
     stripped = torch.rand(count, 1, 1, 1, generator=generator) < 0.7  # most files have exact zeros in the air
     return torch.where(air & stripped, planes, noisy.abs())
+
+
+def _bend(planes: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:
+    """A smooth curve through 0 and 1, so that white matter stays and the tissues below it change their contrast."""
+    heights = _uniform((3, len(planes), 1, 1, 1), ranges.bend, generator)
+    below_white = planes.clamp_max(1.0)
+    for waves, height in enumerate(heights, start=1):
+        planes = planes + height / waves * torch.sin(waves * math.pi * below_white)
+    return planes.clamp_min(0)
 
 
 def _bias_field(planes: Tensor, ranges: Augmentation, generator: torch.Generator) -> Tensor:

@@ -1,12 +1,12 @@
-"""What a trained model says of itself: the metadata of its bundle."""
+"""What a trained model says of itself to programs: the metadata of its bundle."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import importlib.metadata
+from collections.abc import Mapping
 from typing import Any
 
-import monai
 import numpy as np
 import torch
 
@@ -17,14 +17,17 @@ from .recipe import SEQUENCES, Recipe
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 
 
-def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: float) -> dict[str, Any]:
-    """configs/metadata.json of a bundle, in MONAI's schema, with our block "t1t2"; `save_model` adds hash and preprocessing."""
+def metadata_of(recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
+    """configs/metadata.json of a bundle, in MONAI's schema, with our block "t1t2"; `save_model` adds hash and preprocessing.
+
+    facts: what is to be known of the training besides its recipe: "subjects", "steps", "minutes", "hardware", ...
+    """
     source, target = SEQUENCES[recipe.source], SEQUENCES[recipe.target]
     return {
         "schema": _SCHEMA,
         "version": "0.1.0",
         "changelog": {"0.1.0": "first model"},
-        "monai_version": monai.__version__,
+        "monai_version": importlib.metadata.version("monai"),
         "pytorch_version": torch.__version__.split("+")[0],
         "numpy_version": np.__version__,
         "required_packages_version": {"SimpleITK": "2.3"},
@@ -44,12 +47,7 @@ def metadata_of(recipe: Recipe, subjects: Sequence[str], steps: int, seconds: fl
             "target_sequence": target,
             "unit": f"{UNIT} = 99.5th percentile of {target} over the brain",
             "licence": recipe.licence,
-            "training": {
-                "recipe": dataclasses.asdict(recipe),
-                "subjects": list(subjects),
-                "steps": steps,
-                "minutes": round(seconds / 60, 1),
-            },
+            "training": {"recipe": dataclasses.asdict(recipe), **facts},
             "scores": {},
         },
     }

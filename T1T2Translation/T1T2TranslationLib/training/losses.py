@@ -11,6 +11,7 @@ from .recipe import LossWeights
 
 # Wang et al. 2004: an 11-voxel Gaussian window, and constants for a data range of 1.
 _SSIM_TAPS, _SSIM_SIGMA = 11, 1.5
+_SMALLEST_LESION = 30  # voxels whose mean is worth comparing
 _C1, _C2 = 0.01**2, 0.03**2
 
 
@@ -35,7 +36,7 @@ def ssim_loss(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     Windows are banded matrix products: on a CPU that is twenty times quicker, backwards too, than MONAI's 11x11 convolution,
     against which a test holds it.
     """
-    rows, columns = (_windows(size) for size in value.shape[-2:])
+    rows, columns = (_windows(size).to(value.device) for size in value.shape[-2:])
     moments = torch.stack([value, target, value * value, target * target, value * target])
     mean_v, mean_t, square_v, square_t, product = rows @ moments @ columns.T
     variances = square_v - mean_v.square() + square_t - mean_t.square()
@@ -64,6 +65,18 @@ def gradient_loss(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     return down + right
 
 
+def lesion_loss(value: Tensor, target: Tensor, weight: Tensor) -> Tensor:
+    """By how much each lesion's mean is off, over the samples that show one: where the weight is above that of brain.
+
+    The mean absolute error is least at the median, which for a lesion that T1 hardly shows is healthy tissue.
+    """
+    lesion = (weight > 1.01).float()
+    sizes = lesion.sum(dim=(1, 2, 3))
+    off = ((value - target) * lesion).sum(dim=(1, 2, 3)).abs() / sizes.clamp_min(1.0)
+    shown = sizes >= _SMALLEST_LESION
+    return off[shown].sum() / len(value)
+
+
 def laplace_loss(value: Tensor, log_scale: Tensor, target: Tensor, weight: Tensor) -> Tensor:
     """Negative log-likelihood of a Laplace distribution of scale exp(log_scale) (Kendall and Gal 2017), for the scale only.
 
@@ -82,6 +95,7 @@ def combined_loss(
         "mse": lambda: mse_loss(value, target, weight),
         "ssim": lambda: ssim_loss(value, target, weight),
         "gradient": lambda: gradient_loss(value, target, weight),
+        "lesion": lambda: lesion_loss(value, target, weight),
         "laplace": lambda: laplace_loss(value, log_scale, target, weight),
     }
     total = value.new_zeros(())

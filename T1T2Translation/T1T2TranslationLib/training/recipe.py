@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from ..errors import UnsuitableTrainingData
 from ..network import NetworkConfig
 
+_SHIPPED = Path(__file__).parent / "recipes"
 # Names of the BraTS 2023 files -> what people call the sequences.
 SEQUENCES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
 
@@ -23,6 +25,7 @@ class LossWeights:
     mse: float = 0.0
     ssim: float = 0.25  # structure; a fifth to a third of MAE is the usual proportion
     gradient: float = 0.1  # edges
+    lesion: float = 0.1  # the mean over a lesion, so that an unsure one does not fade
     laplace: float = 0.1  # teaches the error output only: the value's residual is detached
 
 
@@ -36,12 +39,26 @@ class Augmentation:
     zoom: float = 0.2  # voxels of 0.7 to 1.3 mm enter the network as they are
     deformation: float = 0.04  # of the plane's half width, smooth
     gamma: float = 0.35
+    bend: float = 0.06  # of the curve between air and white matter, white matter = 1
     gain: float = 0.12
     bias_field: float = 0.3
     noise: float = 0.05  # white matter = 1
     blur_sigma: float = 1.0  # voxels
-    lesions: float = 0.3  # share of samples that get a painted lesion, dark in T1 and bright in T2
+    painted_lesions: float = 0.15  # share of samples that get a painted lesion, dark in T1 and bright in T2
+    transplants: float = 0.5  # share of the others that get another patient's lesion
     thick_slices: float = 0.4  # share of samples whose neighbouring planes tell less than their own
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """Several models that differ in one number; the best by patients held out is kept (`t1t2 train --sweep`)."""
+
+    learning_rates: tuple[float, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "learning_rates", tuple(float(rate) for rate in self.learning_rates))
+        if not all(rate > 0 for rate in self.learning_rates):
+            raise ValueError(f"learning_rates are {self.learning_rates}; positive numbers are needed")
 
 
 @dataclass(frozen=True)
@@ -49,7 +66,7 @@ class Recipe:
     """One training run.
 
     source, target: names of the images in the data list, as BraTS 2023 calls them.
-    minutes: wall clock; learning rate and time end together.
+    minutes: wall clock; learning rate and time end together. With `steps` or `epochs` they end after so many steps instead.
     """
 
     name: str = "t1_to_t2"
@@ -61,20 +78,50 @@ class Recipe:
     augmentation: Augmentation = field(default_factory=Augmentation)
     minutes: float = 30.0
     batch_size: int = 16
-    patch: int = 192  # voxels; holds a whole brain in plane
+    companion: str = ""  # another sequence on the source's grid, with which some inputs are mixed
+    companion_share: float = 0.35  # of the samples
+    median_factor: float = 1.0  # of the matched median of stripped brains, where unseen ones come out brighter than taught
+    match_medians: bool = True  # whether every subject's target is brought to the same median by a power, see docs/method.md
+    patch: int = 160  # voxels; holds most of a brain in plane
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.01
     average_decay: float = 0.999  # of the weights' exponential moving average, which is what is kept
     painted_share: float = 0.0  # of the first samples, painted from label maps; on one held-out fold 0.5 gave no gain
     painting_ends: float = 0.6  # ... falling to none at this share of the run: real scans have the last word
-    tumour_weight: float = 3.0
+    tumour_weight: float = 6.0
     background_weight: float = 0.2  # of what lies outside the brain in a whole head, and of air
     checkpoint_minutes: float = 2.0
     seed: int = 2020
+    steps: int = 0  # instead of minutes: a run of so many steps can be repeated exactly
+    epochs: int = 0  # ... or so many epochs of `images_per_epoch` samples, as the 2020 study counts
+    images_per_epoch: int = 1000
+    validation_minutes: float = 5.0  # between scores on patients held out, which take at most a twentieth of the time
+    validation_subjects: int = 3  # of those held out; a sweep takes them all
+    picture_minutes: float = 5.0  # between pictures of the training's progress; 0 for none
+    sweep: Sweep = field(default_factory=Sweep)
+
+    @property
+    def planned_steps(self) -> int:
+        """How many steps the run has; 0 where the clock ends it."""
+        return self.steps or math.ceil(self.epochs * self.images_per_epoch / self.batch_size)
+
+    def by_the_clock(self, minutes: float) -> Recipe:
+        """The same with a wall clock instead of a number of steps."""
+        return dataclasses.replace(self, minutes=minutes, steps=0, epochs=0)
+
+
+def shipped_recipes() -> list[str]:
+    """Their names."""
+    return sorted(path.stem for path in _SHIPPED.glob("*.toml"))
 
 
 def read_recipe(path: Path) -> Recipe:
-    """The recipe in a TOML file: a diff against the defaults. Raises UnsuitableTrainingData for unknown names or values."""
+    """The recipe in a TOML file: a diff against the defaults. Raises UnsuitableTrainingData for unknown names or values.
+
+    path: the file, or the name of one that is shipped, such as "t1_to_t2".
+    """
+    if not path.exists() and str(path) in shipped_recipes():
+        path = _SHIPPED / f"{path}.toml"
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         recipe = _build(Recipe, table)
@@ -88,7 +135,7 @@ def read_recipe(path: Path) -> Recipe:
     return recipe
 
 
-_PARTS = {"network": NetworkConfig, "losses": LossWeights, "augmentation": Augmentation}
+_PARTS = {"network": NetworkConfig, "losses": LossWeights, "augmentation": Augmentation, "sweep": Sweep}
 
 
 def _build(cls: type, table: dict[str, Any]) -> Any:

@@ -24,7 +24,6 @@ _CORTEX = (3, 8, 17, 18, 42, 47, 53, 54)
 _DEEP_GREY = (10, 11, 12, 13, 26, 49, 50, 51, 52, 58, 136, 137, 163, 164)
 _FLUID = (4, 5, 14, 15, 24, 43, 44, 72)
 _STRIPPED_SHARE = 0.6  # of the samples: most files for research are
-_LESION_SIZE = (0.08, 0.35)  # radius in half widths of the patch
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,36 +85,3 @@ def _soften(images: Tensor, random: np.random.Generator) -> Tensor:
     kernel = torch.tensor([0.25, 0.5, 0.25]) if random.random() < 0.5 else torch.tensor([0.1, 0.8, 0.1])
     images = functional.conv2d(images[:, None], kernel.reshape(1, 1, 3, 1), padding=(1, 0))
     return functional.conv2d(images, kernel.reshape(1, 1, 1, 3), padding=(0, 1))[:, 0]
-
-
-def add_lesion(stack: Tensor, random: np.random.Generator) -> Tensor:
-    """Paint a smooth lesion over T1 planes and T2 of one sample; (C + 2, H, W), last the weight; returns a new stack.
-
-    Between white matter and fluid a lesion's T1 falls as its T2 rises, with its own slope; a core may differ from its rim.
-    """
-    height, width = stack.shape[-2:]
-    brain = (stack[-1] >= 1) & (stack[len(stack[:-2]) // 2] > 0.5)
-    places = torch.nonzero(brain)
-    if len(places) == 0:
-        return stack
-    centre = places[int(random.integers(len(places)))]
-    blob = _blob(height, width, centre, random)
-    inside = blob * (stack[-1] >= 1)
-    for share in (inside, inside.square() * (random.random() < 0.5)):
-        fluid = random.uniform(0.2, 1.0)
-        t1 = 1 - fluid * random.uniform(0.4, 0.75)
-        t2 = 0.28 + fluid * random.uniform(0.4, 0.7)
-        opacity = random.uniform(0.5, 1.0) * share
-        stack = torch.cat([stack[:-2] + opacity * (t1 - stack[:-2]), (stack[-2] + opacity * (t2 - stack[-2]))[None], stack[-1:]])
-    return stack
-
-
-def _blob(height: int, width: int, centre: Tensor, random: np.random.Generator) -> Tensor:
-    """A soft, irregular disc around `centre`, (H, W) in [0, 1]."""
-    radius = random.uniform(*_LESION_SIZE) * min(height, width) / 2
-    rows = torch.arange(height)[:, None] - centre[0]
-    columns = torch.arange(width)[None] - centre[1]
-    coarse = torch.from_numpy(random.normal(0, 0.35, (1, 1, 8, 8)).astype(np.float32))
-    ragged = functional.interpolate(coarse, size=(height, width), mode="bicubic", align_corners=True)[0, 0]
-    distance = torch.sqrt(rows.square() + columns.square()) / radius + ragged
-    return torch.sigmoid((1 - distance) * random.uniform(4, 14))

@@ -1,0 +1,162 @@
+"""What the slice views show of the results: image or lens behind, an error map over it, its legend."""
+
+import slicer
+from slicer.i18n import tr as _
+from T1T2TranslationLib import layers
+from T1T2TranslationLib.lens import Lens
+
+from . import compare_layout, nodes
+
+
+class Display:
+    """Shows the nodes of a parameter node in the slice views; whatever other views show is left alone."""
+
+    def __init__(self):
+        self._lens, self._lensOf = None, None
+
+    def takeViews(self, parameters):
+        """Put the results into every slice view; fitted where nothing of this patient was shown before."""
+        self.refresh(parameters)
+        image = self._image(parameters)
+        known = {image.GetID(), parameters.syntheticVolume.GetID(), image.GetNodeReferenceID("T1T2.Input")}
+        strange = [view for view in _composites() if view.GetBackgroundVolumeID() not in known | _ids(parameters)]
+        for view in _composites():
+            background, foreground = self._layersOf(view.GetLayoutName(), parameters)
+            view.SetBackgroundVolumeID(background and background.GetID())
+            view.SetForegroundVolumeID(foreground and foreground.GetID())
+        self._setOpacity(parameters)
+        if slicer.app.layoutManager() is not None:
+            compare_layout.setReferenceLabel(parameters.alignedReferenceVolume is not None)
+            widgets = [slicer.app.layoutManager().sliceWidget(view.GetLayoutName()) for view in strange]
+            for widget in filter(None, widgets):
+                widget.fitSliceToBackground()
+
+    def refresh(self, parameters):
+        """Follow sliders and switches: threshold, legend, opacity and lens, in the views that show our results."""
+        if parameters.syntheticVolume is None:
+            return
+        self._setThreshold(parameters)
+        self._setLegends(parameters)
+        self._setLens(parameters)
+        self._setOpacity(parameters)
+
+    def forget(self):
+        """Let go of every voxel."""
+        self._lens, self._lensOf = None, None
+
+    # ---- layers
+
+    def _image(self, parameters):
+        """The synthetic volume, or its lens while that does anything."""
+        lens = parameters.lensVolume
+        isOn = lens is not None and parameters.lensStrength > 0
+        return lens if isOn else parameters.syntheticVolume
+
+    def _layersOf(self, view, parameters):
+        """Background and foreground of a view by its layout name."""
+        overlay, column = _overlay(parameters), compare_layout.VIEWS.get(view)
+        if column == "T1":
+            return parameters.syntheticVolume.GetNodeReference("T1T2.Input"), None
+        if column == "Synthetic":
+            return self._image(parameters), None
+        if column == "Reference":
+            return parameters.alignedReferenceVolume or parameters.syntheticVolume, overlay
+        return self._image(parameters), overlay
+
+    def _setOpacity(self, parameters):
+        """Also exchanges one error map for the one that is wanted now."""
+        ours, overlay = _ids(parameters), _overlay(parameters)
+        opacity = parameters.overlayOpacity if parameters.overlayVisible else 0
+        for view in _composites():
+            if view.GetForegroundVolumeID() in ours:
+                view.SetForegroundVolumeID(overlay and overlay.GetID())
+                view.SetForegroundOpacity(opacity)
+
+    # ---- the error map
+
+    def _setThreshold(self, parameters):
+        for key in layers.ABOVE_THRESHOLD:
+            node = parameters.getValue(f"{key}Volume")
+            if node is not None:
+                node.GetVolumeDisplayNode().SetThreshold(max(parameters.errorThreshold, 1), 32767)
+                node.GetVolumeDisplayNode().SetApplyThreshold(True)
+
+    def _setLegends(self, parameters):
+        report = layers.read_summary(parameters.syntheticVolume.GetAttribute("T1T2.Provenance"))
+        for key, title in report.get("overlays", {}).items():
+            node = parameters.getValue(f"{key}Volume")
+            if node is not None:
+                legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
+                legend.SetTitleText(layers.legend_title(_, key, title, parameters.errorThreshold))
+                legend.SetLabelFormat("%.0f")
+                legend.SetVisibility(key == parameters.overlay and parameters.overlayVisible)
+
+    # ---- the lens
+
+    def _setLens(self, parameters):
+        if parameters.lensStrength > 0 and self._canLens(parameters):
+            node = self._lensNode(parameters)
+            image = slicer.util.arrayFromVolume(node)
+            self._lens.write(image, parameters.errorThreshold, parameters.lensStrength)
+            slicer.util.arrayFromVolumeModified(node)
+        if parameters.lensVolume is not None:
+            self._exchange(parameters)
+
+    def _canLens(self, parameters):
+        source = parameters.syntheticVolume.GetNodeReference("T1T2.Input")
+        found = [node and node.GetImageData() for node in (parameters.syntheticVolume, shownError(parameters), source)]
+        return all(found) and len({image.GetDimensions() for image in found}) == 1
+
+    def _lensNode(self, parameters):
+        """The lens's node, made when first wanted, and its mixture, made anew when an image or the T1's window changed."""
+        synthetic, error = parameters.syntheticVolume, shownError(parameters)
+        source, node = synthetic.GetNodeReference("T1T2.Input"), parameters.lensVolume
+        window = _window(source)
+        key = (
+            window,
+            *(item for image in (synthetic, error, source) for item in (image.GetID(), image.GetImageData().GetMTime())),
+        )
+        if node is None or node.GetNodeReference("T1T2.Input") is not source:
+            node = parameters.lensVolume = nodes.newOutput(layers.lens_layer(nodes.asVolume(synthetic, inWorld=False)), source)
+            node.SetAttribute("T1T2.Provenance", synthetic.GetAttribute("T1T2.Provenance"))
+            synthetic.SetNodeReferenceID("T1T2.Lens", node.GetID())
+            self._lensOf = None
+        if key != self._lensOf:
+            nodes.fill(node, nodes.asVolume(synthetic, inWorld=False), synthetic)
+            arrays = [slicer.util.arrayFromVolume(image) for image in (synthetic, error, source)]
+            self._lens, self._lensOf = Lens(*arrays, window, layers.IMAGE_WINDOW), key
+        return node
+
+    def _exchange(self, parameters):
+        """Lens for synthetic volume, or back, in the views that show either; not in the column of the reference."""
+        either, image = {parameters.syntheticVolume.GetID(), parameters.lensVolume.GetID()}, self._image(parameters)
+        for view in _composites():
+            if view.GetBackgroundVolumeID() in either and compare_layout.VIEWS.get(view.GetLayoutName()) != "Reference":
+                view.SetBackgroundVolumeID(image.GetID())
+
+
+def _overlay(parameters):
+    return parameters.getValue(f"{parameters.overlay}Volume") if parameters.overlay else None
+
+
+def shownError(parameters):
+    """The absolute error that lens and search go by: the true one unless the predicted one is shown; None without results."""
+    isTrue = parameters.overlay != "predictedError" and parameters.absoluteErrorVolume is not None
+    return parameters.absoluteErrorVolume if isTrue else parameters.predictedErrorVolume
+
+
+def _window(node):
+    display = node.GetVolumeDisplayNode()
+    if display is None:
+        return tuple(float(value) for value in node.GetImageData().GetScalarRange())
+    return display.GetWindowLevelMin(), display.GetWindowLevelMax()
+
+
+def _ids(parameters):
+    """Of every result that may lie in a view."""
+    keys = (*layers.OVERLAYS, "synthetic", "lens", "alignedReference")
+    return {node.GetID() for node in (parameters.getValue(f"{key}Volume") for key in keys) if node is not None}
+
+
+def _composites():
+    return slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode")

@@ -1,0 +1,102 @@
+"""The section "View": compare layout, error map, threshold, trust lens; one key hides and shows the error map."""
+
+import qt
+import slicer
+from slicer.i18n import tr as _
+from T1T2TranslationLib import layers
+
+from . import compare_layout
+from .marks import SyntheticMarks
+from .section import Section
+
+OVERLAY_KEY = "Ctrl+Shift+E"
+
+
+class ViewingSection(Section):
+    """Sliders and switches write into the parameter node; whatever they change there, the slice views follow."""
+
+    uiFile = "Viewing.ui"
+
+    def setup(self):
+        self._shownOverlays = self._shownChoices = None
+        self.ui.compareButton.connect("clicked(bool)", self.onCompare)
+        self.ui.overlaySelector.connect("activated(int)", self.onOverlayChosen)
+        self.ui.overlayCheckBox.setText(self.ui.overlayCheckBox.text + f" ({OVERLAY_KEY})")
+        self._fitTimer = qt.QTimer()  # views that were just made get their size later
+        self._fitTimer.setSingleShot(True)
+        self._fitTimer.connect("timeout()", compare_layout.fit)
+        self.marks = SyntheticMarks()
+        self.marks.follow()
+        manager, window = slicer.app.layoutManager(), slicer.util.mainWindow()
+        self._shortcut = None
+        self.ui.compareButton.setEnabled(manager is not None)
+        if manager is not None:
+            compare_layout.register()
+            manager.connect("layoutChanged(int)", self.onLayoutChanged)
+        if window is not None:
+            self._shortcut = qt.QShortcut(window)
+            self._shortcut.setKey(qt.QKeySequence(OVERLAY_KEY))
+            self._shortcut.connect("activated()", self.onOverlayKey)
+
+    def cleanup(self):
+        self._fitTimer.stop()
+        self.marks.close()
+        if slicer.app.layoutManager() is not None:
+            slicer.app.layoutManager().disconnect("layoutChanged(int)", self.onLayoutChanged)
+        if self._shortcut is not None:
+            self._shortcut.disconnect("activated()", self.onOverlayKey)
+            self._shortcut.deleteLater()
+            self._shortcut = None
+        self.logic.display.forget()
+
+    def onSceneClosing(self):
+        self._shownChoices = None
+        self.logic.display.forget()
+
+    def update(self):
+        report = self.logic.report(self.parameters.syntheticVolume)
+        self.ui.viewingCollapsibleButton.setVisible(bool(report))
+        self.ui.compareButton.setChecked(compare_layout.current() == compare_layout.LAYOUT)
+        self._fillOverlays(report)
+        self.ui.thresholdValueLabel.setText(layers.error_text(self.parameters.errorThreshold))
+        choices = self._choices()
+        if self._shownChoices not in (None, choices) and report:
+            self.logic.display.refresh(self.parameters)
+        self._shownChoices = choices
+
+    def _choices(self):
+        names = ("overlay", "overlayVisible", "overlayOpacity", "errorThreshold", "lensStrength")
+        return tuple(self.parameters.getValue(name) for name in names)
+
+    def _fillOverlays(self, report):
+        overlays = report.get("overlays", {})
+        if overlays != self._shownOverlays:
+            self._shownOverlays = overlays
+            self.ui.overlaySelector.clear()
+            for key, title in overlays.items():
+                self.ui.overlaySelector.addItem(_(title), key)
+        self.ui.overlaySelector.setCurrentIndex(self.ui.overlaySelector.findData(self.parameters.overlay))
+
+    def onOverlayChosen(self, index):
+        if self.parameters is not None and self.parameters.syntheticVolume is not None:
+            self.parameters.overlay = self.ui.overlaySelector.itemData(index)
+            self.logic.display.takeViews(self.parameters)
+
+    def onOverlayKey(self):
+        if self.parameters is not None:
+            self.parameters.overlayVisible = not self.parameters.overlayVisible
+
+    def onCompare(self, isWanted):
+        if self.parameters is None or self.parameters.syntheticVolume is None:
+            return
+        if isWanted:
+            compare_layout.show(self.parameters)
+            self.logic.display.takeViews(self.parameters)
+            compare_layout.fit()
+            self._fitTimer.start(0)
+        else:
+            compare_layout.hide(self.parameters)
+
+    def onLayoutChanged(self, layout):
+        self.ui.compareButton.setChecked(layout == compare_layout.LAYOUT)
+        self.marks.follow()

@@ -1,0 +1,1 @@
+"""Faults on purpose: what must not go wrong, made to go wrong."""

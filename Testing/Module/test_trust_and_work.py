@@ -1,0 +1,350 @@
+"""The sections that say whether to trust and that do the work: traffic light, provenance, batch, models and help."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import numpy as np
+import pydicom
+import pytest
+import slicer
+import vtk
+from T1T2TranslationLib import catalog, samples
+from T1T2TranslationLib.io import read_volume, write_volume
+from T1T2TranslationLib.volume import Volume
+
+needs_model = pytest.mark.skipif(
+    not any(card.usable and card.name == "t1_to_t2" for card in catalog.list_models()), reason="The model t1_to_t2 is not here."
+)
+
+
+def named(panel, name):
+    return next(found for found in panel.sections if type(found).__name__ == f"{name}Section")
+
+
+@pytest.fixture
+def light(slicer_host, ready):
+    """The traffic light of the panel with the phantom's T1 chosen."""
+    found = named(ready, "InputCheck")
+    slicer_host.wait_until(lambda: found._lookedAt is not None, 10)
+    return found
+
+
+@pytest.fixture
+def record(results):
+    return named(results, "Record")
+
+
+@pytest.fixture
+def batch(ready):
+    """The section "Batch", opened, before anything is in its list."""
+    found = named(ready, "Batch")
+    found.ui.batchCollapsibleButton.collapsed = False
+    return found
+
+
+def states(batch) -> list[str]:
+    table = batch.ui.batchTable
+    return [table.item(row, 1).text() for row in range(table.rowCount)]
+
+
+def finish(host, batch, timeout_s=120):
+    host.wait_until(lambda: batch.queue.is_idle, timeout_s)
+
+
+def scans(folder: Path, count: int) -> Path:
+    """A folder with heads in files of their own, the last of which is no head."""
+    folder.mkdir()
+    head = samples.phantom()
+    for number in range(count - 1):
+        write_volume(head.with_array(head.array + np.int16(number)), folder / f"scan{number}.nii.gz")
+    write_volume(Volume(head.array[:, :, :9], head.affine), folder / "thin.nii.gz")
+    return folder
+
+
+# ---- traffic light
+
+
+def test_the_light_says_before_apply_whether_the_volume_fits_and_why_not(slicer_host, light, ready, head):
+    assert light.ui.lightLabel.visible
+    assert "marked" in light.ui.lightLabel.text  # the phantom's tissues are too even to tell their sequence
+    assert light.ui.lightLabel.toolTip.count("<li>") == 10
+    thin = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(head)[:9], np.eye(4), "Thin")
+    ready._parameterNode.inputVolume = thin
+    slicer_host.wait_until(lambda: "9 slices" in light.ui.lightLabel.text, 10)
+    assert "refused" in light.ui.lightLabel.text
+    ready._parameterNode.inputVolume = None
+    assert not light.ui.lightLabel.visible
+
+
+def test_the_light_follows_voxels_that_change(slicer_host, light, head):
+    slicer.util.updateVolumeFromArray(head, np.where(slicer.util.arrayFromVolume(head) > 300, 700, 0).astype(np.int16))
+    light.panel.update()
+    slicer_host.wait_until(lambda: "label map" in light.ui.lightLabel.text, 10)
+
+
+def test_the_light_stands_among_the_inputs_and_goes_with_the_scene(slicer_host, light):
+    assert light.widget.parent().objectName == light.panel.ui.inputsCollapsibleButton.objectName
+    slicer.mrmlScene.Clear()
+    slicer_host.process_events(300)
+    assert not light.ui.lightLabel.visible
+
+
+# ---- provenance
+
+
+def test_the_record_names_model_software_device_and_checks(record):
+    text = record.ui.recordLabel.text
+    for part in ("phantom", "SHA-256", "float32", "2026-01-01", "Brighter than <usual>."):
+        assert part in text
+
+
+def test_without_results_there_is_no_record(panel):
+    assert not named(panel, "Record").ui.recordCollapsibleButton.visible
+
+
+def test_reproduce_chooses_everything_a_result_was_made_with(record, results, head):
+    chosen = results._parameterNode
+    chosen.inputVolume, chosen.model, chosen.device = None, "gone", "auto"
+    record.ui.reproduceButton.click()
+    assert chosen.inputVolume is head
+    assert (chosen.model, chosen.device, chosen.acceptAnyInput) == ("phantom", "cpu", False)
+    assert "press Apply" in results.ui.messageLabel.text
+
+
+def test_reproduce_says_what_is_no_longer_there(record, results, head):
+    slicer.mrmlScene.RemoveNode(head)
+    record.ui.reproduceButton.click()
+    assert "no longer there" in results.ui.messageLabel.text
+
+
+@needs_model
+def test_the_mask_is_remembered_with_the_result(slicer_host, ready, head):
+    labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Brain")
+    slicer.util.updateVolumeFromArray(labels, (slicer.util.arrayFromVolume(head) > 300).astype(np.uint8))
+    matrix = vtk.vtkMatrix4x4()
+    head.GetIJKToRASMatrix(matrix)
+    labels.SetIJKToRASMatrix(matrix)
+    ready._parameterNode.maskNode = labels
+    ready.ui.applyButton.click()
+    slicer_host.wait_until(lambda: not ready.worker.talk.is_busy, 120)
+    ready._parameterNode.maskNode = None
+    named(ready, "Record").ui.reproduceButton.click()
+    assert ready._parameterNode.maskNode is labels
+
+
+def test_a_result_is_exported_as_marked_dicom_that_lies_where_it_lay(slicer_host, record, results, tmp_path):
+    slicer_host.user.answers.append(str(tmp_path))
+    record.ui.exportButton.click()
+    assert "DICOM files were written" in results.ui.messageLabel.text
+    assert "anonymous" in results.ui.messageLabel.text
+    headers = [pydicom.dcmread(file, stop_before_pixels=True) for file in tmp_path.rglob("*.dcm")]
+    assert {tuple(one.ImageType) for one in headers} == {("DERIVED", "SECONDARY", "OTHER", "SYNTHETIC")}
+    assert len({one.SeriesInstanceUID for one in headers}) == 3
+    back = read_volume(next(tmp_path.glob("*/SYNTHETIC_T2")))
+    original = results.logic.volumes(results._parameterNode.inputVolume)["volume"]
+    np.testing.assert_allclose(back.affine, original.affine, atol=1e-4)
+
+
+def test_a_cancelled_choice_of_a_folder_exports_nothing(slicer_host, record, results, tmp_path):
+    slicer_host.user.answers.append("")
+    record.ui.exportButton.click()
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_export_of_a_dicom_scan_belongs_to_its_patient_and_study(record, head, tmp_path, monkeypatch):
+    sys.path.append(str(Path(__file__).resolve().parents[1] / "Engine"))
+    from givens import a_dicom_series
+
+    files = {str(pydicom.dcmread(file).SOPInstanceUID): str(file) for file in a_dicom_series(tmp_path / "scan").iterdir()}
+
+    class Database:
+        def fileForInstance(self, uid):
+            return files.get(uid, "")
+
+    monkeypatch.setattr(slicer, "dicomDatabase", Database(), raising=False)
+    head.SetAttribute("DICOM.instanceUIDs", " ".join(files))
+    record.exportTo(str(tmp_path / "out"))
+    one = pydicom.dcmread(next((tmp_path / "out").rglob("*.dcm")))
+    source = pydicom.dcmread(next(iter(files.values())))
+    assert one.PatientName == "Doe^Jane"
+    assert one.StudyInstanceUID == source.StudyInstanceUID
+    assert one.ReferencedSeriesSequence[0].SeriesInstanceUID == source.SeriesInstanceUID
+
+
+def test_an_export_into_a_folder_that_cannot_be_written_is_told(record, results, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    record.exportTo(str(tmp_path / "file"))
+    assert "cannot be written" in results.ui.messageLabel.text
+
+
+# ---- batch
+
+
+@needs_model
+def test_volumes_of_the_scene_are_translated_one_after_another(slicer_host, batch, head):
+    second = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(head) + np.int16(3), np.diag([3.0, 3, 3, 1]), "Second")
+    batch.ui.addSceneButton.click()
+    assert states(batch) == ["waiting", "waiting"]
+    batch.ui.startButton.click()
+    assert states(batch)[0] == "running"
+    assert not batch.ui.startButton.enabled
+    finish(slicer_host, batch)
+    assert states(batch) == ["done", "done"]
+    made = [
+        node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node.GetAttribute("T1T2.Kind") == "synthetic"
+    ]
+    assert {node.GetNodeReference("T1T2.Input") for node in made} == {head, second}
+    assert batch.ui.batchProgressBar.value == 100
+    batch.ui.addSceneButton.click()  # nothing twice, and no synthetic volume
+    assert len(states(batch)) == 2
+    batch.ui.clearButton.click()
+    assert states(batch) == []
+
+
+@needs_model
+def test_a_folder_on_disk_is_translated_and_what_is_done_is_not_done_again(slicer_host, batch, ready, module, tmp_path):
+    folder = scans(tmp_path / "scans", 3)
+    slicer_host.user.answers.append(str(folder))
+    batch.ui.addFolderButton.click()
+    batch.ui.startButton.click()
+    finish(slicer_host, batch)
+    assert states(batch) == ["done", "done", "refused"]
+    slicer_host.wait_until(lambda: ready.ui.messageLabel.text == "Batch: 2 done, 1 refused.", 10)
+    assert "9 slices" in batch.ui.batchTable.item(2, 2).text()
+    results = sorted(path.name for path in (folder / "T1T2_SYNTHETIC").iterdir())
+    assert [name for name in results if "scan0" in name] == [
+        "scan0_SYNTHETIC_T2.json",
+        "scan0_SYNTHETIC_T2.nii.gz",
+        "scan0_SYNTHETIC_T2_error.nii.gz",
+    ]
+    after_a_crash = named(slicer_host.open_panel(module), "Batch")
+    after_a_crash.addFolder(str(folder))
+    assert len(states(after_a_crash)) == 3  # no result is taken for a scan
+    after_a_crash.ui.startButton.click()
+    finish(slicer_host, after_a_crash)
+    assert states(after_a_crash) == ["done before", "done before", "refused"]
+
+
+@needs_model
+def test_a_pause_lets_the_running_volume_end_and_no_other_begin(slicer_host, batch, tmp_path):
+    batch.addFolder(str(scans(tmp_path / "scans", 3)))
+    batch.ui.startButton.click()
+    batch.ui.pauseButton.click()
+    finish(slicer_host, batch)
+    assert states(batch) == ["done", "waiting", "waiting"]
+    assert batch.ui.startButton.enabled
+    batch.ui.startButton.click()
+    finish(slicer_host, batch)
+    assert states(batch) == ["done", "done", "refused"]
+
+
+@needs_model
+def test_cancelled_volumes_stay_undone_until_they_are_tried_again(slicer_host, batch, head):
+    batch.ui.addSceneButton.click()
+    batch.ui.startButton.click()
+    batch.ui.cancelBatchButton.click()
+    finish(slicer_host, batch, 10)
+    assert states(batch) == ["cancelled"]
+    batch.ui.retryButton.click()
+    finish(slicer_host, batch)
+    assert states(batch) == ["done"]
+
+
+def test_only_the_selected_volumes_are_cancelled(slicer_host, batch, tmp_path):
+    batch.addFolder(str(scans(tmp_path / "scans", 3)))
+    batch.ui.batchTable.selectRow(1)
+    batch.ui.cancelBatchButton.click()
+    assert states(batch) == ["waiting", "cancelled", "waiting"]
+    batch.ui.retryButton.click()
+    assert states(batch) == ["waiting"] * 3
+
+
+def test_a_subject_of_the_scene_brings_its_volumes_alone(batch, head):
+    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
+    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "First study")
+    hierarchy.CreateItem(study, head)
+    slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(head), np.eye(4), "Elsewhere")
+    batch.onCollapsed(False)
+    selector = batch.ui.subjectSelector
+    assert [selector.itemText(index) for index in range(1, selector.count)] == ["Study: First study"]
+    batch.onSubjectChosen(1)
+    assert [item.name for item in batch.queue.items] == ["Head"]
+
+
+def test_a_folder_without_scans_says_so(batch, ready, tmp_path):
+    batch.addFolder(str(tmp_path))
+    assert "holds no scan" in ready.ui.messageLabel.text
+
+
+def test_closing_the_scene_takes_its_volumes_out_of_the_list(slicer_host, batch, head, tmp_path):
+    batch.ui.addSceneButton.click()
+    batch.addFolder(str(scans(tmp_path / "scans", 2)))
+    slicer.mrmlScene.Clear()
+    slicer_host.process_events()
+    assert [item.name for item in batch.queue.items] == ["scan0", "thin"]
+
+
+@needs_model
+def test_closing_the_scene_while_a_volume_of_it_runs_lets_the_files_go_on(slicer_host, batch, head, tmp_path):
+    batch.ui.addSceneButton.click()
+    batch.addFolder(str(scans(tmp_path / "scans", 2)))
+    batch.ui.startButton.click()
+    slicer.mrmlScene.Clear()
+    finish(slicer_host, batch)
+    assert states(batch) == ["done", "refused"]
+
+
+# ---- models
+
+
+def test_each_model_shows_its_card_and_whether_it_fits(slicer_host, ready):
+    models = named(ready, "Models")
+    models.ui.modelsCollapsibleButton.collapsed = False
+    ready.update()
+    assert "Scores" in models.ui.cardBrowser.plainText
+    assert "licence" in models.ui.cardBrowser.plainText
+    assert models.ui.modelFitLabel.text == "It fits 'Head'."
+    thin = slicer.util.addVolumeFromArray(np.ones((9, 30, 30), np.int16), np.eye(4), "Thin")
+    ready._parameterNode.inputVolume = thin
+    assert "does not fit 'Thin'" in models.ui.modelFitLabel.text
+    assert models.ui.cardSelector.currentText.endswith("does not fit")
+    models.ui.useModelButton.click()
+    assert ready._parameterNode.model == models._cards[models.ui.cardSelector.currentIndex].name
+
+
+def test_models_of_the_users_folder_are_found_by_looking_again_and_broken_ones_say_why(ready, tmp_path, monkeypatch):
+    models = named(ready, "Models")
+    models.ui.modelsCollapsibleButton.collapsed = False
+    ready.update()
+    count = models.ui.cardSelector.count
+    (tmp_path / "torn" / "configs").mkdir(parents=True)
+    monkeypatch.setenv("T1T2_MODELS", str(tmp_path))
+    models.ui.reloadModelsButton.click()
+    assert models.ui.cardSelector.count == count + 1
+    models.ui.cardSelector.setCurrentIndex(count)
+    assert "cannot be used" in models.ui.cardBrowser.plainText
+    assert not models.ui.useModelButton.enabled
+
+
+# ---- help
+
+
+def test_one_button_puts_a_report_on_the_clipboard_without_names_and_paths(slicer_host, ready):
+    from PySide6.QtGui import QGuiApplication
+
+    ready.showMessage("'Jane Doe' at /home/jane/scan.nii.gz of 1970-01-01 was refused.")
+    Path(slicer.app.currentLogFile()).write_text("T1T2: read /data/Doe^Jane/4711815.dcm\nanother module's line\n")
+    help_ = named(ready, "Doctor")
+    help_.ui.doctorButton.click()
+    assert not help_.ui.doctorButton.enabled
+    slicer_host.wait_until(lambda: help_.ui.doctorButton.enabled, 120)
+    text = QGuiApplication.clipboard().text()
+    for part in ("3D Slicer", "torch", "numpy", "t1_to_t2", "was refused"):
+        assert part in text
+    assert "T1T2: read <path>" in text
+    for private in ("another module", "4711815", "Doe", "Jane", "jane", "1970", str(Path.home()) + os.sep):
+        assert private not in text
+    assert "clipboard" in help_.ui.doctorLabel.text
