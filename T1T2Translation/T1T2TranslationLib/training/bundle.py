@@ -122,7 +122,7 @@ def _facts(run: Run, materials: Materials) -> dict[str, Any]:
     base = _base_facts(materials.base) if materials.base else None
     held_out = materials.validation.last if materials.validation else {}
     return {
-        "subjects": [*(base["subjects"] if base else ()), *(pair.id for pair in materials.pairs)],
+        "subjects": list(dict.fromkeys([*(base["subjects"] if base else ()), *(pair.id for pair in materials.pairs)])),
         "data": [dataclasses.asdict(origin) for origin in materials.origins],
         "steps": run.steps,
         "minutes": round(run.seconds / 60, 2),
