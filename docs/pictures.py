@@ -29,12 +29,13 @@ CENTRE_MM = (-12.0, -14.0, 10.0)  # RAS: through ventricles and deep grey matter
 TILE = (360, 340)  # pixels of a slice view: width, height
 WIDE_TILE = (640, 400)  # as wide as Slicer's own views
 PANEL_WIDTH = 440
-LENS_THRESHOLD = 120.0
+LENS_THRESHOLD = 60.0  # low, so that the lens has something to show
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_S = 300
 # What lies at the negative and at the positive end of the patient's axes.
 LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
 LEGEND_TITLE = "Predicted error"
+LEGEND_FROM = "shown from {:.0f}"
 LEGEND_UNIT = "1000 = 99.5th\npercentile of T2\nover the brain"
 LEGEND_WIDTH, LEGEND_HEIGHT, TITLE_HEIGHT, MARGIN, GAP = 180, 200, 44, 10, 30  # pixels
 
@@ -120,6 +121,7 @@ def opacity(panel) -> np.ndarray:
     slider = viewing(panel).ui.opacitySlider
     for value in (0.0, 0.5, 1.0):
         slider.setValue(value)
+        hide_legends()
         row.append(view("Red", TILE, f"Opacity {value:g}"))
     slider.setValue(0.5)
     return with_legend(sheet([row]), panel._parameterNode.predictedErrorVolume)
@@ -145,7 +147,7 @@ def compare(panel) -> np.ndarray:
 
     viewing(panel).ui.compareButton.click()
     hide_legends()
-    titles = dict(zip(compare_layout.COLUMNS, ("T1", "Synthetic T2", "Predicted error"), strict=True))
+    titles = dict(zip(compare_layout.COLUMNS, ("T1", "SYNTHETIC T2", "SYNTHETIC T2 + predicted error"), strict=True))
     rows = [
         [
             view(compare_layout.viewName(column, plane), TILE, title if plane == "Axial" else "")
@@ -232,7 +234,8 @@ def with_legend(picture: np.ndarray, error) -> np.ndarray:
     legend = np.zeros((height, LEGEND_WIDTH, 3), dtype=np.uint8)
     legend[top:bottom, MARGIN : MARGIN + 30] = table[np.linspace(len(table) - 1, 0, bottom - top).astype(int), None]
     image = Image.fromarray(legend)
-    write(image, (MARGIN, top - 16), "ld", LEGEND_TITLE, 18)
+    write(image, (MARGIN, top - 38), "ld", LEGEND_TITLE, 18)
+    write(image, (MARGIN, top - 16), "ld", LEGEND_FROM.format(display.GetLowerThreshold()), 16)
     for share in (0, 0.25, 0.5, 0.75, 1):
         write(image, (MARGIN + 42, bottom + share * (top - bottom)), "lm", f"{low + share * (high - low):.0f}", 18)
     write(image, (MARGIN, bottom + 16), "la", LEGEND_UNIT, 16)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from phantom import a_head_volume
 from T1T2TranslationLib.catalog import METADATA, WEIGHTS, bundled_models_folder
 from T1T2TranslationLib.inference import translate
 from T1T2TranslationLib.io import read_volume, write_volume
@@ -72,17 +73,19 @@ def test_the_network_takes_and_gives_what_the_metadata_says(a_bundle):
         monai_bundle.verify_net_in_out(net_id="network_def", device="cpu", any=37, **files, **three)
 
 
-def test_monai_runs_the_bundle_to_the_same_voxels_as_translate(a_bundle, an_oblique_head, in_float32, tmp_path):
-    write_volume(an_oblique_head, tmp_path / "t1.nii.gz")
+def test_monai_runs_the_bundle_to_the_same_voxels_as_translate(a_bundle, in_float32, tmp_path):
+    reads_t1 = metadata(a_bundle)["t1t2"]["source_sequence"] == "T1"
+    head = a_head_volume((53, 57, 19), (0.9, 0.9, 3.0), 10, contrast="T1" if reads_t1 else "T2")
+    write_volume(head, tmp_path / "head.nii.gz")
     monai_bundle.run(
         config_file=str(a_bundle / INFERENCE),
         meta_file=str(a_bundle / METADATA),
         bundle_root=str(a_bundle),
-        input=str(tmp_path / "t1.nii.gz"),
+        input=str(tmp_path / "head.nii.gz"),
         output=str(tmp_path / "synthetic.nii.gz"),
         device="cpu",
     )
-    expected = translate(read_volume(tmp_path / "t1.nii.gz"), a_bundle, device="cpu").synthetic
+    expected = translate(read_volume(tmp_path / "head.nii.gz"), a_bundle, device="cpu").synthetic
     written = read_volume(tmp_path / "synthetic.nii.gz")
     np.testing.assert_array_equal(written.array, expected.array)
     np.testing.assert_allclose(written.affine, expected.affine, atol=1e-5)
