@@ -14,7 +14,7 @@ from T1T2TranslationLib.errors import Cancelled, DeviceFailure, T1T2Error, Unsui
 from T1T2TranslationLib.preview import coarse
 from T1T2TranslationLib.translation import DISCLAIMER
 from T1T2TranslationLib.worker_process import WorkerProcess
-from T1T2TranslationSlicer import compare_layout, nodes, results
+from T1T2TranslationSlicer import charts, compare_layout, nodes, results
 from T1T2TranslationSlicer.display import Display
 from T1T2TranslationSlicer.parameters import T1T2TranslationParameterNode
 from T1T2TranslationSlicer.preview import Preview
@@ -35,7 +35,8 @@ class T1T2Translation(base.ScriptedLoadableModule):
         parent.helpText = _("Makes a synthetic T2-weighted MR image of a head from a T1-weighted one, with a map of its error.")
         parent.acknowledgementText = _("Continues the study of Avula, Conte and Erickson (2020).") + " " + DISCLAIMER
         slicer.app.connect("startupCompleted()", registerSampleData)
-        slicer.app.connect("startupCompleted()", compare_layout.register)  # for scenes that were saved in it
+        for layout in (compare_layout, charts):  # for scenes that were saved in one of them
+            slicer.app.connect("startupCompleted()", layout.register)
 
 
 def registerSampleData():
@@ -51,7 +52,8 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
 
     def __init__(self, parent=None):
         VTKObservationMixin.__init__(self)
-        self._parameterNode = self._guiTag = self._inputOfJob = self._referenceOfJob = self._shownReport = None
+        self._parameterNode = self._guiTag = self._shownReport = self._namedFor = self._wholeJob = None
+        self._inputOfJob = self._referenceOfJob = self._maskOfJob = None
         self._orphans = []
         base.ScriptedLoadableModuleWidget.__init__(self, parent)  # last: without a parent it calls setup
 
@@ -162,6 +164,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         """Show what is chosen, what is missing, whether a job runs, and the last results."""
         self.ui.maskSelector.setCurrentNode(self._parameterNode.maskNode)
         self.ui.modelSelector.setCurrentIndex(self.ui.modelSelector.findData(self._parameterNode.model))
+        self.nameSequences(self._parameterNode.model)
         torchVersion, hasInstaller = requirements.torch_version(), hasattr(slicer.modules, "pytorchutils")
         self.ui.setupLabel.setText(panel.setup_line(_, torchVersion, hasInstaller))
         self.ui.installButton.setVisible(hasInstaller and not torchVersion)
@@ -169,7 +172,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         missingModel = "" if self.ui.modelSelector.currentIndex >= 0 else self._parameterNode.model
         reason = panel.reason_not_to_apply(_, bool(torchVersion), isBusy, missingModel, hasInput)
         self.ui.applyButton.setEnabled(not reason)
-        self.ui.applyButton.setToolTip(reason or _("Translate the T1 volume."))
+        self.ui.applyButton.setToolTip(reason or _("Translate the chosen volume."))
         self.ui.progressBar.setVisible(isBusy)
         self.ui.cancelButton.setVisible(isBusy)
         self.ui.messageLabel.setVisible(bool(self.ui.messageLabel.text))
@@ -178,6 +181,16 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.updateResults(self.logic.report(self._parameterNode.syntheticVolume))
         for section in self.sections:
             section.update()
+
+    def nameSequences(self, model):
+        """Let the inputs' labels say which sequences the chosen model reads and makes."""
+        if model == self._namedFor:
+            return
+        self._namedFor = model
+        for card in catalog.list_models():
+            if card.name == model and card.usable:
+                self.ui.inputLabel.setText(_("{sequence} volume:").format(sequence=card.source))
+                self.ui.referenceLabel.setText(_("Real {sequence}:").format(sequence=card.target))
 
     def onInstall(self):
         import PyTorchUtils
@@ -188,7 +201,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
 
     def onApply(self):
         chosen = self._parameterNode
-        self._inputOfJob, self._referenceOfJob = chosen.inputVolume, chosen.referenceVolume
+        self._inputOfJob, self._referenceOfJob, self._maskOfJob = chosen.inputVolume, chosen.referenceVolume, chosen.maskNode
         self.attempt(self.startTranslation)
 
     def attempt(self, ask):
@@ -233,6 +246,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
             return
         chosen = self._parameterNode
         self._inputOfJob, self._referenceOfJob = chosen.inputVolume, chosen.referenceVolume
+        self._maskOfJob = chosen.syntheticVolume.GetNodeReference("T1T2.Mask")  # which the image was made with
         self.attempt(self.startComparison)
 
     def startComparison(self):
@@ -246,18 +260,19 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui.progressBar.setFormat(f"%p%  {message}")
 
     def onDone(self, translation):
-        self.take(translation, _("Done in {seconds} s on {device}.").format(**translation.provenance))
+        self.take(translation, _("Done in {seconds:.1f} s on {device}.").format(**translation.provenance))
 
     def onCompared(self, translation):
-        self.take(translation, _("Compared with the real T2."))
+        self.take(translation, _("Compared with the real image."))
 
     def take(self, translation, message):
         """Make nodes of a result and show them."""
+        self._wholeJob = None  # it holds every voxel
         self.preview.remove()
         if not slicer.mrmlScene.IsNodePresent(self._inputOfJob):
-            self.onError(UnsuitableVolume(_("The T1 volume was removed meanwhile; nothing was changed.")))
+            self.onError(UnsuitableVolume(_("The input volume was removed meanwhile; nothing was changed.")))
             return
-        self.logic.showTranslation(translation, self._inputOfJob, self._referenceOfJob)
+        self.logic.showTranslation(translation, self._inputOfJob, self._referenceOfJob, self._maskOfJob)
         self.showMessage(message)
         if self._parameterNode is not None:  # else a scene is just being added, and the panel will follow
             self.logic.showResults()
@@ -279,7 +294,9 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         if report == self._shownReport:
             return
         self._shownReport = report
-        self.ui.reportLabel.setText(layers.notes_as_html(report) if report else "")
+        notes = layers.notes_as_html(report) if report else ""
+        self.ui.reportLabel.setText(notes)
+        self.ui.reportLabel.setVisible(bool(notes))
 
 
 class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
@@ -300,7 +317,7 @@ class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
         """
         compute = requirements.load_translate()
         translation = compute(**self.volumes(inputVolume, referenceVolume, maskNode), **options)
-        return self.showTranslation(translation, inputVolume, referenceVolume)
+        return self.showTranslation(translation, inputVolume, referenceVolume, maskNode)
 
     def volumes(self, inputVolume, referenceVolume=None, maskNode=None):
         """What `inference.translate` takes of these nodes: volume, reference and mask; raises UnsuitableVolume."""
@@ -320,7 +337,7 @@ class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
             mask = maskNode and nodes.asVolume(maskNode, inWorld)
         return {"volume": volume, "mask": mask, "reference": referenceVolume and nodes.asVolume(referenceVolume, inWorld)}
 
-    def showTranslation(self, translation, inputVolume, referenceVolume=None):
+    def showTranslation(self, translation, inputVolume, referenceVolume=None, maskNode=None):
         """Make or update this input's output nodes, and nobody else's; returns the synthetic volume's node."""
         parameters = self.getParameterNode()
         report = layers.summarize(translation)
@@ -329,7 +346,7 @@ class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
                 self._removeTrueError(inputVolume)
             for layer in layers.layers_of(translation):
                 node = parameters.getValue(f"{layer.key}Volume")
-                if node is None or node.GetNodeReference("T1T2.Input") is not inputVolume:
+                if not nodes.isOutputOf(node, inputVolume, translation.provenance["model"]):
                     node = nodes.newOutput(layer, inputVolume)
                     parameters.setValue(f"{layer.key}Volume", node)
                 nodes.fill(node, layer.volume, inputVolume)
@@ -338,13 +355,16 @@ class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
                 node.SetAttribute("T1T2.Provenance", report)
             synthetic = parameters.syntheticVolume
             synthetic.SetNodeReferenceID("T1T2.Reference", referenceVolume and referenceVolume.GetID())
+            synthetic.SetNodeReferenceID("T1T2.Mask", maskNode and maskNode.GetID())
             synthetic.RemoveAttribute("T1T2.Segments")
         return synthetic
 
     def _removeTrueError(self, inputVolume):
-        """An earlier result's true error says nothing about a new one."""
+        """An earlier result's true error says nothing about a new one; another input keeps its own in the scene."""
+        parameters = self.getParameterNode()
         for key in layers.TRUE_ERROR:
-            node = self.getParameterNode().getValue(f"{key}Volume")
+            node = parameters.getValue(f"{key}Volume")
+            parameters.setValue(f"{key}Volume", None)
             if node is not None and node.GetNodeReference("T1T2.Input") is inputVolume:
                 nodes.remove(node)
 

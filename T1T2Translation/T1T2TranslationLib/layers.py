@@ -68,11 +68,16 @@ def error_text(value: float) -> str:
     return f"{value:.0f} ({100 * value / UNIT:.0f} %)"
 
 
+def threshold_text(_: Callable[[str], str], value: float) -> str:
+    """A threshold in percent, with what the unit means to a reader; `_` translates."""
+    return _("{percent} % of {unit}; fluid is about {unit}").format(percent=f"{100 * value / UNIT:.0f}", unit=UNIT)
+
+
 def legend_title(_: Callable[[str], str], key: str, title: str, threshold: float) -> str:
-    """What an error map shows and from which error on; `_` translates."""
+    """What an error map shows and from which error on, in two lines: one would cover a small view; `_` translates."""
     if key not in ABOVE_THRESHOLD or threshold < 1:
         return title
-    return _("{title} from {error}").format(title=title, error=error_text(threshold))
+    return _("{title}\nfrom {error}").format(title=title, error=error_text(threshold))
 
 
 def first_overlay(summary: Mapping[str, Any]) -> str:

@@ -25,7 +25,7 @@ def reason_not_to_apply(_: Translator, has_torch: bool, is_running: bool, missin
     if missing_model:
         return _("The model '{name}' is not installed: choose one under Advanced.").format(name=missing_model)
     if not has_input:
-        return _("Choose a T1 volume first.")
+        return _("Choose a volume to translate first.")
     return ""
 
 

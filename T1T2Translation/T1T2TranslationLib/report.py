@@ -20,7 +20,7 @@ from .translation import DISCLAIMER, MARK, UNIT, Check, Translation
 from .volume import Volume
 
 # What the levels of a check mean to a reader.
-_LEVELS = {"green": "no fault found", "amber": "translated, but look", "red": "translated in spite of it"}
+_LEVELS = {"green": "suitable", "amber": "translated, but look", "red": "translated in spite of it"}
 _ERROR_COLOURS, _GREY = "inferno", "gray"
 _SAID_ABOVE = ("mark", "disclaimer")
 
@@ -39,6 +39,7 @@ class _Column:
     high: float
     colours: str
     unit: str
+    mark: str = ""  # written into every picture: a picture may be cut out of the page
 
 
 def write_report(volume: Volume, translation: Translation, path: str | Path) -> None:
@@ -62,7 +63,7 @@ def render_report(volume: Volume, translation: Translation) -> str:
         source=source,
         target=target,
         made_by=f"{provenance.get('model', 'unknown model')} {provenance.get('model_version', '')}".strip(),
-        date=str(provenance.get("date", "")).replace("T", " "),
+        date=str(provenance.get("date", "")).replace("T", " ").replace("+00:00", " UTC"),
         facts=_facts(view, translation),
         notes=_join(_fill("<p class=note>$text</p>", text=warning) for warning in translation.warnings),
         count=len(columns),
@@ -84,7 +85,7 @@ def _columns(volume: Volume, translation: Translation, source: str, target: str)
     low, high = ERROR_WINDOW  # the same for every patient and in the panel: colours can be compared
     columns = [
         _Column(source, volume, *_window_of_tissue(volume), _GREY, "as scanned"),
-        _Column(f"{MARK} {target}", translation.synthetic, 0, UNIT, _GREY, unit),
+        _Column(f"{MARK} {target}", translation.synthetic, 0, UNIT, _GREY, unit, MARK),
     ]
     if comparison:
         columns.append(_Column(f"real {target}", comparison.reference, 0, UNIT, _GREY, unit))
@@ -128,6 +129,7 @@ def _picture(view: View, plane: Plane, index: int, column: _Column) -> Html:
         right=plane.right,
         top=plane.top,
         bottom=plane.bottom,
+        mark=_fill("<b>$mark</b>", mark=column.mark) if column.mark else "",
     )
 
 
@@ -136,10 +138,15 @@ def _legend(column: _Column) -> Html:
         _LEGEND,
         title=column.title,
         source=legend_of(column.colours),
-        low=f"{column.low:.0f}",
-        high=f"{column.high:.0f} and more",
+        low=_end(column.low),
+        high=f"{_end(column.high)} and more",
         unit=column.unit,
     )
+
+
+def _end(value: float) -> str:
+    """A value at the end of a legend; a scan may reach to thousands, or to one."""
+    return f"{value:.0f}" if value == 0 or abs(value) >= 10 else f"{value:.2g}"
 
 
 # ---- words and numbers
@@ -155,8 +162,9 @@ def _facts(view: View, translation: Translation) -> Html:
         place = "all that was compared"
     facts = [("mean error predicted", _mean(view, translation.predicted_error, where), f"of {UNIT}, {place}")]
     if comparison:
-        facts.append(("mean error measured", _mean(view, comparison.absolute_error, where), f"of {UNIT}, {place}"))
         region, scores = next(iter(comparison.metrics.items()), ("", {}))
+        within = f"; {region}: {UNIT * scores['MAE']:.0f}" if "MAE" in scores else ""
+        facts.append(("mean error measured", _mean(view, comparison.absolute_error, where), f"of {UNIT}, {place}{within}"))
         facts += [(name, _number(scores[name]), region) for name in ("PSNR", "SSIM") if name in scores]
     worst = [level for level in ("red", "amber", "green") if any(check.level == level for check in translation.checks)]
     if worst:
@@ -204,9 +212,11 @@ def _metrics(translation: Translation) -> Html:
     how = "was registered to the input first" if translation.comparison.registered else "lies on the input's own grid"
     return _fill(
         '<div class="wide"><table><thead><tr><th scope=col>region</th>$head</tr></thead><tbody>$rows</tbody></table></div>'
-        "<p>Protocol T2P-1; intensities in units of the real image's 99.5th percentile over the brain. "
+        "<p>Protocol T2P-1; intensities in units of the real image's 99.5th percentile over the brain: "
+        "an MAE of 0.1 is $tenth in the pictures. "
         "The real image, $name, $how.</p><dl class=words>$words</dl>",
         name=translation.comparison.reference.name,
+        tenth=UNIT // 10,
         words=words,
         head=head,
         rows=rows,
@@ -248,7 +258,7 @@ def _join(parts: Iterable[Html]) -> Html:
 
 
 _PICTURE = """<figure style="aspect-ratio: $width / $height"><img src="$source" alt="$text">
-<i class="left">$left</i><i class="right">$right</i><i class="top">$top</i><i class="bottom">$bottom</i></figure>"""
+<i class="left">$left</i><i class="right">$right</i><i class="top">$top</i><i class="bottom">$bottom</i>$mark</figure>"""
 
 _LEGEND = """<div><b>$title</b><img src="$source" alt="from $low to $high"><span>$low</span><span>$high</span>
 <small>$unit</small></div>"""
@@ -326,6 +336,8 @@ header .mark { display: inline-block; padding: 0.05rem 0.6rem; border: 1.5px sol
 figure { position: relative; margin: 0; background: #000; border-radius: 0.25rem; overflow: hidden; }
 figure img { display: block; width: 100%; height: 100%; }
 figure i { position: absolute; color: #fff; font: 600 0.7rem/1 system-ui, sans-serif; text-shadow: 0 0 3px #000, 0 0 2px #000; }
+figure b { position: absolute; left: 0.35rem; top: 0.3rem; color: #ffbf4d; font: 700 0.6rem/1 system-ui, sans-serif;
+  text-shadow: 0 0 3px #000, 0 0 2px #000; }
 i.left { left: 0.35rem; top: 50%; transform: translateY(-50%); }
 i.right { right: 0.35rem; top: 50%; transform: translateY(-50%); }
 i.top { top: 0.3rem; left: 50%; transform: translateX(-50%); }
@@ -339,7 +351,7 @@ i.bottom { bottom: 0.3rem; left: 50%; transform: translateX(-50%); }
 .checks li::before { content: ""; position: absolute; left: 0.1rem; top: 0.8rem; width: 0.65rem; height: 0.65rem;
   border-radius: 50%; background: var(--level); }
 .green { --level: var(--green); } .amber { --level: var(--amber); } .red { --level: var(--red); }
-.checks b { display: inline-block; min-width: 7rem; font-weight: 600; }
+.checks b { display: inline-block; min-width: 8.5rem; font-weight: 600; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
 th, td { padding: 0.3rem 1rem 0.3rem 0; border-bottom: 1px solid var(--line); text-align: right; font-weight: 400; }

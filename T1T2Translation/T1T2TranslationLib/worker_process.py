@@ -18,6 +18,20 @@ _PATIENCE_MS = 800
 _LIBRARY_FOLDER = Path(__file__).resolve().parents[1]
 
 
+def library_process(qt: Any) -> Any:
+    """A QProcess, not yet started, in which `sys.executable -m T1T2TranslationLib...` finds this library.
+
+    qt: the program's Qt, as PythonQt shows it.
+    """
+    environment = qt.QProcessEnvironment.systemEnvironment()
+    python_path = filter(None, [str(_LIBRARY_FOLDER), os.environ.get("PYTHONPATH")])
+    environment.insert("PYTHONPATH", os.pathsep.join(python_path))
+    process = qt.QProcess()
+    process.setProcessEnvironment(environment)
+    process.setWorkingDirectory(str(_LIBRARY_FOLDER))  # should a launcher replace PYTHONPATH: -m looks here first
+    return process
+
+
 class WorkerProcess:
     """The engine in a process of its own: started when first needed, warm until closed; it ends when its stdin closes.
 
@@ -90,12 +104,7 @@ class WorkerProcess:
         return self._process.processId()
 
     def _start(self) -> None:
-        environment = self._qt.QProcessEnvironment.systemEnvironment()
-        python_path = filter(None, [str(_LIBRARY_FOLDER), os.environ.get("PYTHONPATH")])
-        environment.insert("PYTHONPATH", os.pathsep.join(python_path))
-        self._process = self._qt.QProcess()
-        self._process.setProcessEnvironment(environment)
-        self._process.setWorkingDirectory(str(_LIBRARY_FOLDER))  # should a launcher replace PYTHONPATH: -m looks here first
+        self._process = library_process(self._qt)
         self._process.connect("readyReadStandardOutput()", self._on_output)
         self._process.connect("finished(int,QProcess::ExitStatus)", self._on_ended)
         self._process.connect("errorOccurred(QProcess::ProcessError)", self._on_ended)

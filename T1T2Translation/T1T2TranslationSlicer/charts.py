@@ -123,7 +123,7 @@ def _joint(synthetic, volumes, shown):
         one.SetMarkerStyle(one.MarkerStyleSquare)
         one.SetMarkerSize(9)
         series.append(one)
-    return _chart(synthetic, "joint", series, _("real T2 (1000 = brain's 99.5th percentile)"), _("synthetic T2"))
+    return _chart(synthetic, "joint", series, _("real (1000 = brain's 99.5th percentile)"), _("synthetic"))
 
 
 def _distribution(synthetic, volumes, shown):

@@ -55,12 +55,13 @@ class Display:
     def _layersOf(self, view, parameters):
         """Background and foreground of a view by its layout name."""
         overlay, column = _overlay(parameters), compare_layout.VIEWS.get(view)
-        if column == "T1":
-            return parameters.syntheticVolume.GetNodeReference("T1T2.Input"), None
+        real = parameters.alignedReferenceVolume
+        if column == "T1":  # synthetic and real side by side stay clean
+            return parameters.syntheticVolume.GetNodeReference("T1T2.Input"), overlay if real is not None else None
         if column == "Synthetic":
             return self._image(parameters), None
         if column == "Reference":
-            return parameters.alignedReferenceVolume or parameters.syntheticVolume, overlay
+            return (parameters.syntheticVolume, overlay) if real is None else (real, None)
         return self._image(parameters), overlay
 
     def _setOpacity(self, parameters):

@@ -1,6 +1,5 @@
 """The section "Help": a report about this installation on the clipboard, made in a process of its own."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -8,10 +7,9 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from T1T2TranslationLib import doctor
+from T1T2TranslationLib.worker_process import library_process
 
 from .section import Section
-
-_LIBRARY_FOLDER = Path(doctor.__file__).resolve().parents[1]
 
 
 class DoctorSection(Section):
@@ -26,16 +24,13 @@ class DoctorSection(Section):
 
     def cleanup(self):
         if self._process is not None:
+            self._process.disconnect("finished(int,QProcess::ExitStatus)", self.onFinished)  # or half a report is copied
+            self._process.disconnect("errorOccurred(QProcess::ProcessError)", self.onFailed)
             self._process.kill()
             self._process.waitForFinished(1000)
 
     def onReport(self):
-        environment = qt.QProcessEnvironment.systemEnvironment()
-        python_path = filter(None, [str(_LIBRARY_FOLDER), os.environ.get("PYTHONPATH")])
-        environment.insert("PYTHONPATH", os.pathsep.join(python_path))
-        self._process = qt.QProcess()
-        self._process.setProcessEnvironment(environment)
-        self._process.setWorkingDirectory(str(_LIBRARY_FOLDER))
+        self._process = library_process(qt)
         self._process.connect("finished(int,QProcess::ExitStatus)", self.onFinished)
         self._process.connect("errorOccurred(QProcess::ProcessError)", self.onFailed)
         self.ui.doctorButton.setEnabled(False)

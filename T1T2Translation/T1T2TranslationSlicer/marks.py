@@ -2,6 +2,7 @@
 
 import slicer
 import vtk
+from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 from T1T2TranslationLib.layers import OVERLAYS
 from T1T2TranslationLib.translation import MARK
@@ -47,13 +48,20 @@ class SyntheticMarks(VTKObservationMixin):
             # An error map over a real image leaves that a real image.
             _isSynthetic(over) and over.GetAttribute("T1T2.Kind") not in OVERLAYS and composite.GetForegroundOpacity() > 0
         )
-        if bool(self._texts[name].GetVisibility()) != isSynthetic:
-            self._texts[name].SetVisibility(isSynthetic)
+        words = f"{MARK} + {_('scan')}" if _isLens(behind) else MARK
+        text = self._texts[name]
+        if bool(text.GetVisibility()) != isSynthetic or text.GetInput() != words:
+            text.SetInput(words)
+            text.SetVisibility(isSynthetic)
             slicer.app.layoutManager().sliceWidget(name).sliceView().scheduleRender()
 
 
 def _isSynthetic(node):
     return node is not None and node.GetAttribute("T1T2.Synthetic") is not None
+
+
+def _isLens(node):
+    return node is not None and node.GetAttribute("T1T2.Kind") == "lens"
 
 
 def _composite(name):

@@ -64,7 +64,12 @@ class MeasuresSection(Section):
         if metrics != self._shownMetrics:
             self._shownMetrics = metrics
             missing = _("Choose a real T2 under Inputs to measure the error; the model need not run again.")
-            self.ui.metricsLabel.setText(layers.metrics_as_html(metrics) if metrics else missing)
+            self.ui.metricsLabel.setText(layers.metrics_as_html(metrics) + f"<p>{self._unit()}</p>" if metrics else missing)
+
+    def _unit(self):
+        return _("MAE 0.1 is an error of {error} in the images' unit ({unit}: about as bright as fluid).").format(
+            error=UNIT // 10, unit=UNIT
+        )
 
     def metrics(self):
         """Region -> measure -> value: of the comparison, then of the segments; empty without a real T2."""

@@ -11,10 +11,13 @@ from T1T2TranslationLib.volume import Volume
 
 def refuseUnsuitable(node):
     """Raises UnsuitableVolume for a node that can be neither translated nor compared with."""
-    hasVoxels = node.GetImageData() is not None and node.GetImageData().GetNumberOfPoints() > 0
+    image = node.GetImageData()
+    hasVoxels = image is not None and image.GetNumberOfPoints() > 0
+    isScalar = image is None or image.GetNumberOfScalarComponents() == 1  # a colour picture may come as a scalar volume
+    kind = node.GetNodeTagName() if isScalar else "VectorVolume"
     isSynthetic = node.GetAttribute("T1T2.Synthetic") is not None
     isFrame = any(browser.GetSequenceNode(node) for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"))
-    reason = panel.refusal(_, node.GetName(), node.GetNodeTagName(), hasVoxels, isSynthetic, isFrame)
+    reason = panel.refusal(_, node.GetName(), kind, hasVoxels, isSynthetic, isFrame)
     if reason:
         raise UnsuitableVolume(reason, _("Choose another volume."))
 
@@ -49,6 +52,13 @@ def segmented(segmentation, volumeNode, segmentIds=None):
     finally:
         for node in temporary:
             slicer.mrmlScene.RemoveNode(node)
+
+
+def isOutputOf(node, inputVolume, model):
+    """Whether a node holds what this model made of this input, and may be made anew; another model's result stays."""
+    if node is None or node.GetNodeReference("T1T2.Input") is not inputVolume:
+        return False
+    return node.GetAttribute("T1T2.Model") == model
 
 
 def newOutput(layer, inputVolume):

@@ -20,17 +20,16 @@ class RecordSection(Section):
     uiFile = "Record.ui"
 
     def setup(self):
-        self._isBusy, self._job, self._shown = False, None, []
+        self._shown = []
         self.ui.resultSelector.connect("currentIndexChanged(int)", self.onChosen)
         self.ui.reproduceButton.connect("clicked()", self.onReproduce)
         self.ui.exportButton.connect("clicked()", self.onExport)
 
     def onSceneClosing(self):
-        self._shown, self._job = [], None
+        self._shown = []
         self.ui.resultSelector.clear()
 
     def update(self):
-        self._rememberMask()
         found = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if _isResult(node)]
         self.ui.recordCollapsibleButton.setVisible(bool(found))
         shown = [(node.GetID(), node.GetName(), node.GetAttribute("T1T2.Provenance")) for node in found]
@@ -42,18 +41,6 @@ class RecordSection(Section):
             self.ui.resultSelector.addItem(name, nodeId)
         synthetic = self.parameters.syntheticVolume
         self.ui.resultSelector.setCurrentIndex(max(0, self.ui.resultSelector.findData(synthetic.GetID() if synthetic else "")))
-
-    def _rememberMask(self):
-        """Tie the mask that was chosen when a job began to the result it made."""
-        isBusy, wasBusy = self.panel.worker.talk.is_busy, self._isBusy
-        self._isBusy = isBusy
-        synthetic = self.parameters.syntheticVolume
-        provenance = synthetic and synthetic.GetAttribute("T1T2.Provenance")
-        if isBusy and not wasBusy:
-            self._job = (self.parameters.maskNode, provenance)
-        elif not isBusy and self._job is not None and provenance not in (None, self._job[1]):
-            mask, self._job = self._job[0], None
-            synthetic.SetNodeReferenceID("T1T2.Mask", mask and mask.GetID())
 
     @property
     def result(self):

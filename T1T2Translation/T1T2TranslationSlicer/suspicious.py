@@ -23,7 +23,7 @@ class SuspiciousPlacesSection(Section):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PATIENCE_MS)
         self._timer.connect("timeout()", self.search)
-        self.ui.placesTable.setHorizontalHeaderLabels([_("ml"), _("Mean"), _("Highest"), _("Place")])
+        self.ui.placesTable.setHorizontalHeaderLabels([_("Volume, ml"), _("Mean error"), _("Highest"), _("Place")])
         self.ui.placesTable.horizontalHeader().setStretchLastSection(True)
         self.ui.placesTable.connect("currentCellChanged(int,int,int,int)", self.onChosen)
         self.ui.placesTable.connect("cellClicked(int,int)", self.onChosen)
@@ -95,7 +95,8 @@ class SuspiciousPlacesSection(Section):
         threshold = layers.error_text(self.parameters.errorThreshold)
         if not count:
             return _("No region reaches an error of {threshold}.").format(threshold=threshold)
-        return _("{count} regions of an error from {threshold}, largest first.").format(count=count, threshold=threshold)
+        sentence = _("{count} regions of an error from {threshold}, largest first; a higher threshold parts large ones.")
+        return sentence.format(count=count, threshold=threshold)
 
     def onChosen(self, row, column):
         if 0 <= row < len(self._points):

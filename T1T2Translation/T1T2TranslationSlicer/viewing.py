@@ -58,7 +58,7 @@ class ViewingSection(Section):
         self.ui.viewingCollapsibleButton.setVisible(bool(report))
         self.ui.compareButton.setChecked(compare_layout.current() == compare_layout.LAYOUT)
         self._fillOverlays(report)
-        self.ui.thresholdValueLabel.setText(layers.error_text(self.parameters.errorThreshold))
+        self.ui.thresholdValueLabel.setText(layers.threshold_text(_, self.parameters.errorThreshold))
         choices = self._choices()
         if self._shownChoices not in (None, choices) and report:
             self.logic.display.refresh(self.parameters)

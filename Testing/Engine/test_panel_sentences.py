@@ -21,7 +21,7 @@ def test_the_setup_line_says_what_is_there_and_what_to_do(version, has_installer
         ((False, True, "m", False), "PyTorch is missing"),
         ((True, True, "m", False), "is running"),
         ((True, False, "m", False), "'m' is not installed"),
-        ((True, False, "", False), "Choose a T1"),
+        ((True, False, "", False), "Choose a volume"),
     ],
 )
 def test_apply_says_why_it_cannot_be_pressed(state, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -146,6 +147,18 @@ def test_what_is_no_scalar_volume_of_its_own_is_refused(logic, a_volume_node):
             logic.volumes(a_volume_node, node)
 
 
+def test_a_colour_picture_in_a_scalar_volume_is_refused(logic, a_volume_node):
+    image = vtk.vtkImageData()
+    image.SetDimensions(5, 6, 7)
+    image.AllocateScalars(vtk.VTK_UNSIGNED_CHAR, 3)
+    picture = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Photo")
+    picture.SetAndObserveImageData(image)
+    with pytest.raises(UnsuitableVolume, match="'Photo' is a VectorVolume"):
+        logic.volumes(picture)
+    with pytest.raises(UnsuitableVolume, match="'Photo' is a VectorVolume"):
+        logic.volumes(a_volume_node, picture)
+
+
 def test_a_frame_of_a_sequence_is_refused(logic, a_volume_node):
     sequence = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLSequenceNode")
     sequence.SetDataNodeAtValue(a_volume_node, "0")
@@ -227,6 +240,15 @@ def test_another_input_gets_outputs_of_its_own(logic, a_volume_node, head):
     assert second is not first
     assert first.GetScene() is not None
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(first), kept)
+
+
+def test_another_model_gets_outputs_of_its_own(logic, a_volume_node):
+    translation, first = shown(logic, a_volume_node)
+    other = dataclasses.replace(translation, provenance=translation.provenance | {"model": "t1_to_flair"})
+    second = logic.showTranslation(other, a_volume_node)
+    assert second is not first
+    assert first.GetAttribute("T1T2.Model") == translation.provenance["model"]
+    assert slicer.mrmlScene.IsNodePresent(first)
 
 
 def test_a_users_copy_of_an_output_is_never_touched(logic, a_volume_node):

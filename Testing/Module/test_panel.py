@@ -78,7 +78,7 @@ def test_every_control_explains_itself(panel):
 def test_apply_says_what_is_missing(panel, head):
     panel._parameterNode.inputVolume = None
     assert not panel.ui.applyButton.enabled
-    assert "Choose a T1 volume" in panel.ui.applyButton.toolTip
+    assert "Choose a volume" in panel.ui.applyButton.toolTip
     panel._parameterNode.inputVolume = head
     panel._parameterNode.model = "gone"
     assert "'gone' is not installed" in panel.ui.applyButton.toolTip
@@ -325,7 +325,7 @@ def test_closing_the_scene_stops_the_job(slicer_host, ready):
     slicer_host.process_events(500)
     assert not slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")
     assert ready.ui.messageLabel.text == ""
-    assert "Choose a T1" in ready.ui.applyButton.toolTip
+    assert "Choose a volume" in ready.ui.applyButton.toolTip
 
 
 @needs_model
@@ -369,7 +369,7 @@ def test_only_the_chosen_error_map_has_a_legend(results):
     titles = {
         legend.GetTitleText(): legend.GetVisibility() for legend in slicer.util.getNodesByClass("vtkMRMLColorLegendDisplayNode")
     }
-    assert titles == {"Predicted error from 100 (10 %)": 0, "True error from 100 (10 %)": 1, "True error, signed": 0}
+    assert titles == {"Predicted error\nfrom 100 (10 %)": 0, "True error\nfrom 100 (10 %)": 1, "True error, signed": 0}
 
 
 def test_the_opacity_of_somebody_elses_overlay_is_left_alone(results, head):

@@ -78,3 +78,20 @@ def test_the_results_of_another_t1_are_not_compared(slicer_host, translated, rea
     translated.ui.inputSelector.setCurrentNode(a_volume_node)
     translated.ui.referenceSelector.setCurrentNode(real_t2)
     assert not translated.worker.talk.is_busy
+
+
+def test_the_true_error_of_one_t1_is_not_taken_for_that_of_another(slicer_host, results, real_t2):
+    first = results._parameterNode.alignedReferenceVolume
+    phantom = samples.phantom()
+    other = slicer.util.addVolumeFromArray(phantom.array.transpose(2, 1, 0), phantom.affine, "Other")
+    results._parameterNode.inputVolume = results._inputOfJob = other
+    results._referenceOfJob = None
+    results.onDone(samples.phantom_translation(results.logic.volumes(other)["volume"]))
+    chosen = results._parameterNode
+    assert chosen.absoluteErrorVolume is None
+    assert chosen.alignedReferenceVolume is None
+    assert slicer.mrmlScene.IsNodePresent(first)  # it is still the first one's
+    results.ui.referenceSelector.setCurrentNode(real_t2)
+    finish(slicer_host, results)
+    assert "Compared" in results.ui.messageLabel.text
+    assert chosen.alignedReferenceVolume.GetNodeReference("T1T2.Input") is other

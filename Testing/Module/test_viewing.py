@@ -146,9 +146,9 @@ def test_a_key_hides_the_error_map_with_its_legend_and_shows_it_again(slicer_hos
 def test_the_threshold_is_told_in_unit_and_percent_and_the_legend_follows(viewing, results):
     viewing.ui.thresholdSlider.setValue(230)
     error = results._parameterNode.absoluteErrorVolume
-    assert viewing.ui.thresholdValueLabel.text == "230 (23 %)"
+    assert viewing.ui.thresholdValueLabel.text == "23 % of 1000; fluid is about 1000"
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(error)
-    assert legend.GetTitleText() == "True error from 230 (23 %)"
+    assert legend.GetTitleText() == "True error\nfrom 230 (23 %)"
     assert error.GetVolumeDisplayNode().GetLowerThreshold() == 230
 
 
@@ -246,6 +246,14 @@ def test_views_that_show_a_synthetic_volume_say_so_and_real_images_do_not(compar
     assert mark_of("T1T2ReferenceAxial").sum() == 0  # a real T2, although an error map lies over it
     composite("Red").SetBackgroundVolumeID(head.GetID())
     assert mark_of("Red").sum() == 0
+
+
+def test_the_mark_says_where_the_lens_mixes_the_scan_in(viewing, results):
+    alone = mark_of("Red").sum()
+    viewing.ui.lensSlider.setValue(1.0)
+    assert mark_of("Red").sum() > 1.1 * alone
+    viewing.ui.lensSlider.setValue(0.0)
+    assert mark_of("Red").sum() == alone
 
 
 def test_the_marks_go_with_the_panel(slicer_host, viewing):
