@@ -9,13 +9,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import machine
 import numpy as np
 
 Stages = dict[str, float]
@@ -157,7 +157,7 @@ def main() -> None:
         result = run_ours(options.name, options.scan, options.device)
     else:
         result = run_peer(options.name, options.scan, options.device, options.slices)
-    result["peak memory, GiB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
+    result["peak memory, GiB"] = machine.own_peak_gib()
     torch = sys.modules["torch"]
     if options.device != "cpu":
         result["peak GPU memory, GiB"] = torch.cuda.max_memory_allocated() / 2**30

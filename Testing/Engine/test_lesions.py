@@ -40,11 +40,14 @@ def test_a_transplanted_lesion_brings_its_input_its_target_and_its_weight_to_the
     changed = (after[2] - before[2]).abs() > 0.02
     assert 20 < changed.sum() < 400
     assert ((after[5] - before[5]) > 0)[changed].all()  # dark in T1 as it is bright in T2
-    torch.testing.assert_close((after[5] - before[5])[changed] / 0.6, (before[2] - after[2])[changed] / 0.5)
+    darker, brighter = (before[2] - after[2])[changed] / 0.5, (after[5] - before[5])[changed] / 0.6
+    shown = float((darker / brighter).mean())
+    assert 0.5 <= shown <= 1.0  # T1 shows a lesion as clearly as T2, or less so ...
+    torch.testing.assert_close(darker, shown * brighter)  # ... alike in all its voxels
     assert (after[-1][before[2] == 0] == before[-1][before[2] == 0]).all()  # air stays
     heavy = after[-1] == 6
     assert 0 < heavy.sum() <= changed.sum()
-    assert ((before[2] - after[2])[heavy] > 0.25 - 1e-6).all()
+    assert ((after[5] - before[5])[heavy] > 0.3 - 1e-6).all()
 
 
 def test_where_there_is_no_brain_nothing_is_transplanted_or_painted():

@@ -18,6 +18,7 @@ _LESION_SIZE = (0.08, 0.35)  # radius of a painted lesion in half widths of the 
 _BRIGHTER_THAN_BRAIN = 3.0  # standard deviations (1.4826 x the median absolute deviation) above the brain's median
 _RIM_VOXELS = 5  # of a stripped brain, whose edge is bright in FLAIR without being ill
 _SMALLEST_VOXELS = 1000
+_FAINTEST = 0.5  # how much of a transplant's T1 is seen at least, beside its T2: many a lesion hardly shows in T1
 _SMALLEST_AREA = 60  # voxels of a lesion in a plane that is worth transplanting
 
 
@@ -76,9 +77,10 @@ def transplant(stack: Tensor, lesion: Tensor, tumour_weight: float, random: np.r
     soft = functional.avg_pool2d(moved[-1:][None], 5, stride=1, padding=2)[0, 0]
     tissue = moved[len(stack[:-2]) // 2] > 0.05  # nothing of the air around the donor
     share = soft * brain * tissue * float(random.uniform(0.6, 1.0))
-    images = torch.lerp(stack[:-1], moved[:-1], share)
+    planes = torch.lerp(stack[:-2], moved[:-2], share * float(random.uniform(_FAINTEST, 1.0)))
+    target = torch.lerp(stack[-2], moved[-2], share)
     weight = torch.where(share > 0.5, tumour_weight, stack[-1])
-    return torch.cat([images, weight[None]])
+    return torch.cat([planes, target[None], weight[None]])
 
 
 def _moved(lesion: Tensor, place: Tensor, size: tuple[int, int], random: np.random.Generator) -> Tensor:
