@@ -5,7 +5,7 @@ DATALIST ?= datalist.json
 RECIPE ?= T1T2Translation/T1T2TranslationLib/training/recipes/t1_to_t2.toml
 OUTPUT ?= runs/t1_to_t2
 
-.PHONY: demo test test-slow lint bench fuzz train pictures clean
+.PHONY: demo test test-slow faults lint bench fuzz lock audit train pictures clean
 
 demo: .venv/installed
 	$(BIN)/python docs/demo.py demo
@@ -16,6 +16,10 @@ test: .venv/installed
 test-slow: .venv/installed .venv/cohort
 	$(BIN)/python -m pytest -m "slow or not slow"
 
+faults: .venv/installed .venv/cohort
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
+	$(BIN)/python -m pytest -m faults
+
 lint: .venv/linted
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -24,10 +28,21 @@ lint: .venv/linted
 bench: .venv/installed
 	$(BIN)/python Testing/Benchmarks/bench.py
 	$(BIN)/python Testing/Benchmarks/bench_cohort.py
+	PYTHONPATH=Testing $(BIN)/python Testing/Benchmarks/bench_preview.py
 
 fuzz: .venv/installed
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[fuzz]"
 	$(BIN)/python Testing/Faults/fuzz_headers.py -max_total_time=600
+
+lock: .venv/installed
+	$(BIN)/python .ci/lock.py > .venv/locked.txt && mv .venv/locked.txt locked.txt
+
+# Asks a public database over the network; in an environment of its own.
+audit: .venv/installed
+	$(PYTHON) -m venv .venv/audit
+	.venv/audit/bin/python -m pip install --quiet --disable-pip-version-check pip-audit
+	.venv/audit/bin/pip-audit --disable-pip --no-deps -r constraints.txt
+	.venv/audit/bin/pip-audit --disable-pip --no-deps -r workflow/constraints.txt
 
 train: .venv/installed
 	$(BIN)/t1t2 train $(RECIPE) $(DATALIST) -o $(OUTPUT)

@@ -10,11 +10,11 @@ from slicer.i18n import tr as _
 from slicer.i18n import translate
 from slicer.util import TESTING_DATA_URL, VTKObservationMixin
 from T1T2TranslationLib import catalog, layers, panel, requirements, samples
-from T1T2TranslationLib.errors import Cancelled, DeviceFailure, T1T2Error, UnsuitableVolume
-from T1T2TranslationLib.preview import coarse
+from T1T2TranslationLib.coarsening import coarse
+from T1T2TranslationLib.errors import Cancelled, DeviceFailure, T1T2Error, UnsuitableOutput, UnsuitableVolume
 from T1T2TranslationLib.translation import DISCLAIMER
 from T1T2TranslationLib.worker_process import WorkerProcess
-from T1T2TranslationSlicer import charts, compare_layout, nodes, results
+from T1T2TranslationSlicer import charts, compare_layout, nodes, result_nodes
 from T1T2TranslationSlicer.display import Display
 from T1T2TranslationSlicer.parameters import T1T2TranslationParameterNode
 from T1T2TranslationSlicer.preview import Preview
@@ -53,7 +53,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
     def __init__(self, parent=None):
         VTKObservationMixin.__init__(self)
         self._parameterNode = self._guiTag = self._shownReport = self._namedFor = self._wholeJob = None
-        self._inputOfJob = self._referenceOfJob = self._maskOfJob = None
+        self._inputOfJob = self._referenceOfJob = self._maskOfJob = self._regionOfJob = None
         self._orphans = []
         base.ScriptedLoadableModuleWidget.__init__(self, parent)  # last: without a parent it calls setup
 
@@ -76,7 +76,9 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.ui.installButton.connect("clicked()", self.onInstall)
         self.ui.applyButton.connect("clicked()", self.onApply)
         self.ui.cancelButton.connect("clicked()", self.worker.cancel)
+        self.ui.inputSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onInputChosen)
         self.ui.maskSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onMaskChosen)
+        self.ui.regionSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onRegionChosen)
         self.ui.referenceSelector.connect("currentNodeChanged(vtkMRMLNode*)", self.onReferenceChosen)
         self.ui.modelSelector.connect("currentIndexChanged(int)", self.onModelChosen)
         self.sections = [section(self) for section in SECTIONS]
@@ -99,6 +101,8 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         if self._parameterNode.inputVolume is None:
             volumes = slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode")  # also label maps and vector volumes
             self._parameterNode.inputVolume = next((node for node in volumes if node.GetNodeTagName() == "Volume"), None)
+        if self._parameterNode.syntheticVolume is None and self.findResults():  # of a batch; the views stay as they are
+            self._parameterNode.overlay = result_nodes.bestOverlay(self._parameterNode)
         everyWidget = [widget for part in (self, *self.sections) for widget in vars(part.ui).values()]
         widgets = {name: widget for widget in everyWidget if (name := widget.property("SlicerParameterName"))}
         self._guiTag = self._parameterNode.connectParametersToGui(widgets)  # connectGui does not tell the tag
@@ -132,9 +136,31 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         if self._parameterNode is None:
             self.enter()
 
+    def onInputChosen(self, node):
+        """What was made of a volume before is shown again when it is chosen again."""
+        if self._parameterNode is None or node is self._parameterNode.inputVolume:  # a panel that opens changes no view
+            return
+        self._parameterNode.inputVolume = node
+        if self.findResults():
+            self.logic.showResults()
+
+    def findResults(self):
+        """Let the panel show what was made of the chosen volume before; tells whether that is another result than it showed."""
+        chosen = self._parameterNode
+        if chosen.inputVolume is None or result_nodes.isOf(chosen.syntheticVolume, chosen.inputVolume):
+            return False
+        found = result_nodes.lastOutputsOf(chosen.inputVolume, chosen.model)
+        if found:
+            result_nodes.choose(chosen, found)
+        return bool(found)
+
     def onMaskChosen(self, node):
         if self._parameterNode is not None:
             self._parameterNode.maskNode = node
+
+    def onRegionChosen(self, node):
+        if self._parameterNode is not None:
+            self._parameterNode.regionNode = node
 
     def onReferenceChosen(self, node):
         """The true error as soon as a real T2 is chosen, the predicted one as soon as there is none."""
@@ -142,12 +168,14 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
             return
         self._parameterNode.referenceVolume = node
         if self._parameterNode.syntheticVolume is not None:
-            self._parameterNode.overlay = results.bestOverlay(self._parameterNode)
+            self._parameterNode.overlay = result_nodes.bestOverlay(self._parameterNode)
         self.compareIfWanted()
 
     @vtk.calldata_type(vtk.VTK_OBJECT)
     def onNodeAboutToBeRemoved(self, caller, event, node):
+        """An output that goes takes along what serves it alone: deleting the outputs undoes a translation."""
         if node.GetAttribute("T1T2.Provenance") and not slicer.mrmlScene.IsBatchProcessing():
+            nodes.giveViewsBack(node)
             self._orphans += nodes.companions(node)
 
     def onNodeRemoved(self, caller, event):
@@ -155,6 +183,8 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         for node in orphans:
             if slicer.mrmlScene.IsNodePresent(node):
                 slicer.mrmlScene.RemoveNode(node)
+        for table in nodes.unusedTables() if orphans else []:
+            slicer.mrmlScene.RemoveNode(table)
 
     def onModelChosen(self, index):
         if self._parameterNode is not None and index >= 0:
@@ -163,14 +193,20 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
     def update(self, caller=None, event=None):
         """Show what is chosen, what is missing, whether a job runs, and the last results."""
         self.ui.maskSelector.setCurrentNode(self._parameterNode.maskNode)
+        self.ui.regionSelector.setCurrentNode(self._parameterNode.regionNode)
         self.ui.modelSelector.setCurrentIndex(self.ui.modelSelector.findData(self._parameterNode.model))
         self.nameSequences(self._parameterNode.model)
         torchVersion, hasInstaller = requirements.torch_version(), hasattr(slicer.modules, "pytorchutils")
         self.ui.setupLabel.setText(panel.setup_line(_, torchVersion, hasInstaller))
+        self.ui.setupLabel.setVisible(not torchVersion)
         self.ui.installButton.setVisible(hasInstaller and not torchVersion)
+        chosen = self._parameterNode
+        restrictions = chosen.maskNode is not None, chosen.regionNode is not None, chosen.acceptAnyInput
+        self.ui.advancedCollapsibleButton.setText(panel.advanced_title(_, *restrictions))
         isBusy, hasInput = self.worker.talk.is_busy, self._parameterNode.inputVolume is not None
         missingModel = "" if self.ui.modelSelector.currentIndex >= 0 else self._parameterNode.model
-        reason = panel.reason_not_to_apply(_, bool(torchVersion), isBusy, missingModel, hasInput)
+        refused = next(filter(None, (section.reasonNotToApply() for section in self.sections)), "")
+        reason = panel.reason_not_to_apply(_, bool(torchVersion), isBusy, missingModel, hasInput, refused)
         self.ui.applyButton.setEnabled(not reason)
         self.ui.applyButton.setToolTip(reason or _("Translate the chosen volume."))
         self.ui.progressBar.setVisible(isBusy)
@@ -201,7 +237,8 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
 
     def onApply(self):
         chosen = self._parameterNode
-        self._inputOfJob, self._referenceOfJob, self._maskOfJob = chosen.inputVolume, chosen.referenceVolume, chosen.maskNode
+        self._inputOfJob, self._referenceOfJob = chosen.inputVolume, chosen.referenceVolume
+        self._maskOfJob, self._regionOfJob = chosen.maskNode, chosen.regionNode
         self.attempt(self.startTranslation)
 
     def attempt(self, ask):
@@ -218,7 +255,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
     def startTranslation(self):
         """Translate the chosen volume, a large one coarsely first."""
         chosen = self._parameterNode
-        arguments = self.logic.volumes(chosen.inputVolume, chosen.referenceVolume, chosen.maskNode)
+        arguments = self.logic.volumes(chosen.inputVolume, chosen.referenceVolume, chosen.maskNode, chosen.regionNode)
         arguments.update(model=chosen.model, device=chosen.device, accept_any_input=chosen.acceptAnyInput)
         self._wholeJob = lambda: self.worker.translate(arguments, self.onProgress, self.onDone, self.onError)
         small = None if chosen.inputVolume.GetTransformNodeID() else coarse(arguments["volume"])
@@ -235,24 +272,28 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         self.showMessage(_("Coarse preview; the full result will take its place."))
 
     def onPreviewFailed(self, error):
-        if isinstance(error, (Cancelled, DeviceFailure)):
+        if isinstance(error, (Cancelled, DeviceFailure, UnsuitableOutput)):
             self.onError(error)
         else:
-            self.attempt(self._wholeJob)  # the whole volume is what counts, and tells what is wrong
+            self.attempt(self._wholeJob)  # the whole volume is what counts, and tells what is wrong with it
 
     def compareIfWanted(self):
         """Measure the error of the last result where a real T2 was chosen after it; the network does not run again."""
-        if self._parameterNode is None or self.worker.talk.is_busy or not results.wantsComparison(self._parameterNode):
+        if self._parameterNode is None or self.worker.talk.is_busy or not result_nodes.wantsComparison(self._parameterNode):
             return
         chosen = self._parameterNode
         self._inputOfJob, self._referenceOfJob = chosen.inputVolume, chosen.referenceVolume
-        self._maskOfJob = chosen.syntheticVolume.GetNodeReference("T1T2.Mask")  # which the image was made with
+        self._maskOfJob, self._regionOfJob = (  # which the image was made with
+            chosen.syntheticVolume.GetNodeReference(role) for role in ("T1T2.Mask", "T1T2.Region")
+        )
         self.attempt(self.startComparison)
 
     def startComparison(self):
         chosen = self._parameterNode
         volumes = self.logic.volumes(chosen.inputVolume, chosen.referenceVolume, chosen.maskNode)
-        arguments = volumes | {"translation": results.onGridOf(volumes["volume"], results.lastTranslation(chosen))}
+        translation = result_nodes.onGridOf(volumes["volume"], result_nodes.lastTranslation(chosen))
+        region = result_nodes.lastRegion(chosen, volumes["volume"])
+        arguments = volumes | {"translation": translation, "region": region}
         self.worker.compare(arguments, self.onProgress, self.onCompared, self.onError)
 
     def onProgress(self, fraction, message):
@@ -272,7 +313,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         if not slicer.mrmlScene.IsNodePresent(self._inputOfJob):
             self.onError(UnsuitableVolume(_("The input volume was removed meanwhile; nothing was changed.")))
             return
-        self.logic.showTranslation(translation, self._inputOfJob, self._referenceOfJob, self._maskOfJob)
+        self.logic.showTranslation(translation, self._inputOfJob, self._referenceOfJob, self._maskOfJob, self._regionOfJob)
         self.showMessage(message)
         if self._parameterNode is not None:  # else a scene is just being added, and the panel will follow
             self.logic.showResults()
@@ -291,12 +332,20 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
 
     def updateResults(self, report):
         self.ui.resultsCollapsibleButton.setVisible(bool(report))
+        if report:
+            self.ui.resultsCollapsibleButton.setText(self.resultsTitle(report))
         if report == self._shownReport:
             return
         self._shownReport = report
         notes = layers.notes_as_html(report) if report else ""
         self.ui.reportLabel.setText(notes)
         self.ui.reportLabel.setVisible(bool(notes))
+
+    def resultsTitle(self, report):
+        made, chosen = self._parameterNode.syntheticVolume, self._parameterNode.inputVolume
+        source = made.GetNodeReference("T1T2.Input")
+        name = made.GetName() if source is None else source.GetName()
+        return panel.results_title(_, name, report["model"], source is not None and source is chosen)
 
 
 class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
@@ -309,68 +358,28 @@ class T1T2TranslationLogic(base.ScriptedLoadableModuleLogic):
     def getParameterNode(self):
         return T1T2TranslationParameterNode(super().getParameterNode())
 
-    def process(self, inputVolume, referenceVolume=None, maskNode=None, **options):
+    def process(self, inputVolume, referenceVolume=None, maskNode=None, regionNode=None, **options):
         """Translate in this process; returns the synthetic volume's node, the other results are in the parameter node.
 
         options: model, device, accept_any_input, progress of `T1T2TranslationLib.inference.translate`.
         Raises T1T2Error with a sentence for people; the scene is then as it was.
         """
-        compute = requirements.load_translate()
-        translation = compute(**self.volumes(inputVolume, referenceVolume, maskNode), **options)
-        return self.showTranslation(translation, inputVolume, referenceVolume, maskNode)
+        compute, given = requirements.load_translate(), (inputVolume, referenceVolume, maskNode, regionNode)
+        return self.showTranslation(compute(**self.volumes(*given), **options), *given)
 
-    def volumes(self, inputVolume, referenceVolume=None, maskNode=None):
-        """What `inference.translate` takes of these nodes: volume, reference and mask; raises UnsuitableVolume."""
-        for node in (inputVolume, referenceVolume):
-            if node is not None:
-                nodes.refuseUnsuitable(node)
-        if referenceVolume is inputVolume:
-            raise UnsuitableVolume(_("The real T2 is the T1 volume itself."), _("Choose another volume, or none."))
-        # Nodes under one and the same transform are compared where they lie, those under different ones in the world.
-        isSegmentation = maskNode is not None and maskNode.GetClassName() == "vtkMRMLSegmentationNode"
-        others = [node for node in (referenceVolume, None if isSegmentation else maskNode) if node is not None]
-        inWorld = any(node.GetTransformNodeID() != inputVolume.GetTransformNodeID() for node in others)
-        volume = nodes.asVolume(inputVolume, inWorld)
-        if isSegmentation:
-            mask = volume.with_array(nodes.segmented(maskNode, inputVolume), maskNode.GetName())
-        else:
-            mask = maskNode and nodes.asVolume(maskNode, inWorld)
-        return {"volume": volume, "mask": mask, "reference": referenceVolume and nodes.asVolume(referenceVolume, inWorld)}
+    def volumes(self, inputVolume, referenceVolume=None, maskNode=None, regionNode=None):
+        """What `inference.translate` takes of these nodes, see `nodes.volumesOf`."""
+        return nodes.volumesOf(inputVolume, referenceVolume, maskNode, regionNode)
 
-    def showTranslation(self, translation, inputVolume, referenceVolume=None, maskNode=None):
-        """Make or update this input's output nodes, and nobody else's; returns the synthetic volume's node."""
-        parameters = self.getParameterNode()
-        report = layers.summarize(translation)
-        with slicer.util.NodeModify(parameters):
-            if translation.comparison is None:
-                self._removeTrueError(inputVolume)
-            for layer in layers.layers_of(translation):
-                node = parameters.getValue(f"{layer.key}Volume")
-                if not nodes.isOutputOf(node, inputVolume, translation.provenance["model"]):
-                    node = nodes.newOutput(layer, inputVolume)
-                    parameters.setValue(f"{layer.key}Volume", node)
-                nodes.fill(node, layer.volume, inputVolume)
-                node.SetAttribute("T1T2.Model", translation.provenance["model"])
-                node.SetAttribute("T1T2.Sha256", translation.provenance["weights_sha256"])
-                node.SetAttribute("T1T2.Provenance", report)
-            synthetic = parameters.syntheticVolume
-            synthetic.SetNodeReferenceID("T1T2.Reference", referenceVolume and referenceVolume.GetID())
-            synthetic.SetNodeReferenceID("T1T2.Mask", maskNode and maskNode.GetID())
-            synthetic.RemoveAttribute("T1T2.Segments")
-        return synthetic
-
-    def _removeTrueError(self, inputVolume):
-        """An earlier result's true error says nothing about a new one; another input keeps its own in the scene."""
-        parameters = self.getParameterNode()
-        for key in layers.TRUE_ERROR:
-            node = parameters.getValue(f"{key}Volume")
-            parameters.setValue(f"{key}Volume", None)
-            if node is not None and node.GetNodeReference("T1T2.Input") is inputVolume:
-                nodes.remove(node)
+    def showTranslation(self, translation, inputVolume, referenceVolume=None, maskNode=None, regionNode=None):
+        """Make or update this input's output nodes and let the panel show them; returns the synthetic volume's node."""
+        made = result_nodes.store(translation, inputVolume, referenceVolume, maskNode, regionNode)
+        result_nodes.choose(self.getParameterNode(), made)
+        return made["synthetic"]
 
     def report(self, synthetic):
-        """What is known of the last results, see `results.report`."""
-        return results.report(synthetic)
+        """What is known of the last results, see `result_nodes.report`."""
+        return result_nodes.report(synthetic)
 
     def showResults(self):
         """Show the last results in all slice views, with the true error where it is known, else the predicted one."""

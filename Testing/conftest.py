@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from Faults.tally import pytest_collection_modifyitems, pytest_terminal_summary  # noqa: F401
 
 ROOT = Path(__file__).resolve().parent.parent
 

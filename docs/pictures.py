@@ -15,6 +15,7 @@ os.environ.setdefault("QT_LOGGING_RULES", "default.warning=false")  # off screen
 
 import demo
 import numpy as np
+import panel_pictures
 import slicer
 from Host import session, slice_view
 from matplotlib.font_manager import findfont
@@ -28,7 +29,7 @@ VIEWS = ("Red", "Green", "Yellow")  # axial, coronal, sagittal
 CENTRE_MM = (-12.0, -14.0, 10.0)  # RAS: through ventricles and deep grey matter
 TILE = (360, 340)  # pixels of a slice view: width, height
 WIDE_TILE = (640, 400)  # as wide as Slicer's own views
-PANEL_WIDTH = 440
+LENS_TILE = (440, 340)  # room for what the corner says of the lens
 LENS_THRESHOLD = 60.0  # low, so that the lens has something to show
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 TIMEOUT_S = 300
@@ -41,7 +42,7 @@ LEGEND_WIDTH, LEGEND_HEIGHT, TITLE_HEIGHT, MARGIN, GAP = 180, 200, 44, 10, 30  #
 
 
 def main(folder: Path) -> int:
-    """Write overview, panel, slices, opacity, compare, lens .png and, where a browser is found, report.png into `folder`."""
+    """Write every picture as PNG into `folder`; report.png only where a browser is found."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch:
         if demo.main(Path(scratch)):
@@ -50,17 +51,21 @@ def main(folder: Path) -> int:
         host.restart()
         panel = host.open_panel(host.load_module(MODULE))
         panel._parameterNode.inputVolume = load(read_volume(Path(scratch) / "MNI152-T1.nii.gz"))
-        before = grab(host, panel)
+        before = panel_pictures.whole(host, panel)
         panel.ui.applyButton.click()
         host.wait_until(lambda: not panel.worker.talk.is_busy, TIMEOUT_S)
         if panel._parameterNode.syntheticVolume is None:
             raise SystemExit(panel.ui.messageLabel.text)
-        save(side_by_side(before, grab(host, panel)), folder / "panel.png")
+        save(side_by_side(before, panel_pictures.whole(host, panel)), folder / "panel.png")
         save(slices(panel._parameterNode.inputVolume), folder / "slices.png")
         save(opacity(panel), folder / "opacity.png")
         save(lens(panel), folder / "lens.png")
         save(compare(panel), folder / "compare.png")
         save(overview(panel._parameterNode), folder / "overview.png")
+        for name, picture in panel_pictures.make(host, panel, Path(scratch)).items():
+            save(picture, folder / f"{name}.png")
+        if host.failures:  # a panel that fails would be shown half filled
+            raise SystemExit("\n".join(host.failures))
         host.close_widgets()
         photograph(Path(scratch) / "report.html", folder / "report.png")
     return 0
@@ -74,19 +79,6 @@ def load(volume: Volume):
     node = slicer.util.addVolumeFromArray(volume.array.transpose(2, 1, 0), volume.affine, "MNI152 T1")
     slicer.util.setSliceViewerLayers(background=node, fit=True)
     return node
-
-
-def grab(host, panel) -> np.ndarray:
-    """The panel as it looks now, (rows, columns, 3) uint8."""
-    widget = panel.parent._unwrap()
-    widget.setFixedWidth(PANEL_WIDTH)
-    host.process_events(200)
-    widget.setFixedHeight(widget.layout().totalHeightForWidth(PANEL_WIDTH))
-    host.process_events(200)
-    image = widget.grab().toImage()
-    image = image.convertToFormat(image.Format.Format_RGB888)
-    rows = np.frombuffer(image.constBits(), dtype=np.uint8).reshape(image.height(), image.bytesPerLine())
-    return rows[:, : 3 * image.width()].reshape(image.height(), image.width(), 3).copy()
 
 
 def side_by_side(left: np.ndarray, right: np.ndarray) -> np.ndarray:
@@ -134,7 +126,7 @@ def lens(panel) -> np.ndarray:
     ui.thresholdSlider.setValue(LENS_THRESHOLD)
     for value in (0.0, 0.5, 1.0):
         ui.lensSlider.setValue(value)
-        row.append(view("Red", TILE, f"Trust lens {value:g}"))
+        row.append(view("Red", LENS_TILE, f"Trust lens {value:g}"))
     ui.lensSlider.setValue(0.0)
     ui.overlayCheckBox.setChecked(True)
     ui.thresholdSlider.setValue(100.0)
@@ -165,15 +157,15 @@ def viewing(panel):
 
 
 def overview(parameters) -> np.ndarray:
-    """T1, synthetic T2, and the predicted error over it, in three planes."""
+    """T1, synthetic T2, and the predicted error over it."""
     hide_legends()
     t1, t2, error = parameters.inputVolume, parameters.syntheticVolume, parameters.predictedErrorVolume
     layers = {"T1": (t1, None), "SYNTHETIC T2": (t2, None), "SYNTHETIC T2 + predicted error": (t2, error)}
-    columns = []
+    row = []
     for title, (background, foreground) in layers.items():
         slicer.util.setSliceViewerLayers(background=background, foreground=foreground, foregroundOpacity=0.5)
-        columns.append([view(name, TILE, title if name == "Red" else "") for name in VIEWS])
-    return with_legend(sheet(list(zip(*columns, strict=True))), error)
+        row.append(view("Red", TILE, title))
+    return with_legend(sheet([row]), error)
 
 
 def hide_legends() -> None:

@@ -20,6 +20,10 @@ _METADATA_LIMIT_BYTES = 1 << 20
 _WEIGHTS_LIMIT_BYTES = 1 << 30
 _ENDLESS = 1e12  # steps or minutes that nobody trains
 
+# The kinds of input that a bundle's "scores" tell apart, and the name of what a model has to beat there.
+STRIPPED_BRAIN, WHOLE_HEAD_BRAIN, TUMOUR = "skull-stripped brain", "whole-head brain", "tumour"
+TABLE_MAE = "table MAE"  # mean absolute error of a look-up table from the input to the mean target
+
 
 @dataclass(frozen=True)
 class ModelCard:
@@ -58,16 +62,32 @@ class ModelCard:
 
     @property
     def judged(self) -> str:
-        """Its first mean absolute error, in words."""
+        """Its first mean absolute error, and where it does not beat a look-up table, in words."""
         for region, values in self.scores.items():
             if isinstance(values, Mapping) and isinstance(values.get("MAE"), (int, float)):
-                return f"MAE {values['MAE']:.3f} ({region})"
+                weak = f"; no better than a look-up table: {', '.join(self.weak_at)}" if self.weak_at else ""
+                return f"MAE {values['MAE']:.3f} ({region}){weak}"
         return "evaluated" if self.scores else "not evaluated"
+
+    @property
+    def weak_at(self) -> tuple[str, ...]:
+        """The kinds of input at which a mere look-up table did no worse, as the bundle's scores say."""
+        return weak_kinds(self.scores)
 
     @property
     def weights(self) -> Path:
         """The file with the weights."""
         return self.folder / WEIGHTS
+
+
+def weak_kinds(scores: Mapping[str, Any]) -> tuple[str, ...]:
+    """The kinds of input at which a model's mean absolute error is not below the look-up table's; where both are stated."""
+    return tuple(kind for kind, values in scores.items() if isinstance(values, Mapping) and _is_beaten(values))
+
+
+def _is_beaten(values: Mapping[str, Any]) -> bool:
+    own, tables = values.get("MAE"), values.get(TABLE_MAE)
+    return isinstance(own, (int, float)) and isinstance(tables, (int, float)) and own >= tables
 
 
 def bundled_models_folder() -> Path:

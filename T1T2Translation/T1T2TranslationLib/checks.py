@@ -7,10 +7,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from .catalog import STRIPPED_BRAIN, TABLE_MAE, TUMOUR, WHOLE_HEAD_BRAIN, ModelCard
 from .errors import UnsuitableVolume
 from .head import Head, find_head
 from .tissue import Tissue, look_at_tissue
-from .translation import Check, Level
+from .translation import UNIT, Check, Level
 from .volume import Volume
 
 _FEWEST_SLICES = 16
@@ -48,6 +49,12 @@ _ENHANCED, _ENHANCED_ABOVE = 1.36, 1.22
 _SPREAD_RANGE = (0.08, 0.28)
 # A whole head's faces are noise; those of a stripped brain are blank.
 _STRIPPED_BLANK = 0.95
+# What is said of a kind of input at which the model is weak.
+_WEAK = {
+    STRIPPED_BRAIN: "On skull-stripped brains",
+    WHOLE_HEAD_BRAIN: "On whole heads",
+    TUMOUR: "If there is a tumour, do not trust how it looks: in tumours",
+}
 
 
 def check_input(volume: Volume, head: Head, source_sequence: str = "T1") -> tuple[Check, ...]:
@@ -66,6 +73,21 @@ def check_input(volume: Volume, head: Head, source_sequence: str = "T1") -> tupl
     return tuple(checks)
 
 
+def check_model(card: ModelCard, head: Head) -> tuple[Check, ...]:
+    """Amber where the model's own scores say that a mere look-up table does no worse on such an input.
+
+    In tumours is said of every input: nobody knows beforehand whether there is one.
+    """
+    own = WHOLE_HEAD_BRAIN if _is_whole(head) else STRIPPED_BRAIN
+    return tuple(_weakness(card, kind) for kind in (own, TUMOUR) if kind in card.weak_at)
+
+
+def _weakness(card: ModelCard, kind: str) -> Check:
+    scores = card.scores[kind]
+    errors = f"mean error {UNIT * scores['MAE']:.0f} of {UNIT}, the table's {UNIT * scores[TABLE_MAE]:.0f}"
+    return Check("model", "amber", f"{_WEAK[kind]} this model was no better than a look-up table ({errors}).")
+
+
 def light_of(checks: tuple[Check, ...]) -> Level:
     """The colour of all checks together: the worst of them."""
     return max((check.level for check in checks), key=("green", "amber", "red").index, default="green")
@@ -81,14 +103,14 @@ def refuse_if_red(checks: tuple[Check, ...], name: str) -> None:
         )
 
 
-def refuse_unfit_mask(mask: Volume) -> None:
-    """Raise UnsuitableVolume if `mask` is a greyscale image; segments may have any whole numbers."""
+def refuse_unfit_mask(mask: Volume, what: str = "mask") -> None:
+    """Raise UnsuitableVolume if a mask, or `what` else it is, is a greyscale image; segments may have any whole numbers."""
     sample = mask.array[::3, ::3, ::3]
     distinct = np.unique(sample)
     if distinct.size > _MOST_MASK_VALUES or not np.array_equal(distinct, np.rint(distinct)):
         raise UnsuitableVolume(
-            f"The mask '{mask.name}' is a greyscale image: it holds {distinct.size} different values.",
-            "Choose a brain mask or a segmentation.",
+            f"The {what} '{mask.name}' is a greyscale image: it holds {distinct.size} different values.",
+            f"Choose a segmentation or label map as {what}.",
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import fnmatch
 import functools
 import json
@@ -94,6 +95,10 @@ def _parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="list the models that are installed")
     models.add_argument("--json", action="store_true", help="as JSON")
     models.set_defaults(run=_models)
+    scans = commands.add_parser("scans", help="list what translate would take of a folder")
+    scans.add_argument("folder", metavar="FOLDER", type=Path, help="a folder of scans")
+    scans.add_argument("--json", action="store_true", help="as JSON")
+    scans.set_defaults(run=_scans)
     _add_check(commands.add_parser("check", help="say of a scan whether a model is made for it, and why"))
     doctor = commands.add_parser("doctor", help="print what a helper needs to know; nothing about patients")
     doctor.set_defaults(run=_doctor)
@@ -105,10 +110,11 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_translate(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "IN: a NIfTI, NRRD or MetaImage file, a DICOM folder (folder#number for one of several series), or a folder of scans."
+        "IN: a NIfTI, NRRD or MetaImage file, a DICOM folder (folder#number for one of several series), a folder of scans, or "
+        "a MONAI data list (.json)."
     )
-    parser.epilog = f"With a folder of scans OUT is a folder, and so is that of --report. {DISCLAIMER}"
-    parser.add_argument("source", metavar="IN", help="the scan to translate")
+    parser.epilog = f"With many scans OUT is a folder, and so is that of --report. {DISCLAIMER}"
+    parser.add_argument("source", metavar="IN", help="the scan to translate, or many")
     parser.add_argument("-o", "--output", metavar="OUT", type=Path, required=True, help="a folder, or .nii.gz, .nii, .nrrd, .mha")
     parser.add_argument("--dicom", action="store_true", help="write the result as DICOM series too, into a folder beside it")
     parser.add_argument("--error-map", metavar="FILE", type=Path, help="write the predicted error, in the same unit")
@@ -117,12 +123,13 @@ def _add_translate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--report", metavar="FILE", type=Path, help="write an HTML page with pictures, checks and metrics")
     parser.add_argument("--model", default="t1_to_t2", help="name or folder (default: t1_to_t2)")
     parser.add_argument("--mask", metavar="FILE", help="a brain mask or segmentation: the result is 0 outside it")
+    parser.add_argument("--region", metavar="FILE", help="translate only where this is not 0: sooner, and there the same")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
-    parser.add_argument("--only", metavar="PATTERN", default="*", help="of a folder, only scans named so, such as '*T1w*'")
+    parser.add_argument("--only", metavar="PATTERN", default="*", help="of many scans, those named so, such as '*T1w*'")
     parser.add_argument(
-        "--shard", metavar="I/N", type=_shard, default="1/1", help="of a folder, only part I of N, on several machines"
+        "--shard", metavar="I/N", type=_shard, default="1/1", help="of many scans, part I of N, on several machines"
     )
-    parser.add_argument("--refusals-are-answers", action="store_true", help="of a folder: exit 0 though scans were refused")
+    parser.add_argument("--refusals-are-answers", action="store_true", help="of many scans: exit 0 though some were refused")
     parser.add_argument("--force", action="store_true", help="translate what the input checks refuse")
     parser.add_argument("--quiet", action="store_true", help="print errors only")
     parser.set_defaults(run=_translate, usage_error=parser.error)
@@ -157,6 +164,21 @@ def _datalist(options: argparse.Namespace) -> int:
     return 0
 
 
+# ---- t1t2 scans
+
+
+def _scans(options: argparse.Namespace) -> int:
+    from .io import find_scans
+
+    scans = find_scans(options.folder)
+    if options.json:
+        print(json.dumps([dataclasses.asdict(scan) for scan in scans]))
+        return 0
+    for scan in scans:
+        print(f"{scan.name:<32} {scan.source}")
+    return 0
+
+
 # ---- t1t2 check
 
 
@@ -169,7 +191,7 @@ def _add_check(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(options: argparse.Namespace) -> int:
-    from .checks import check_input, light_of
+    from .checks import check_input, check_model, light_of
     from .dicom import has_dicom_files
     from .head import find_head
     from .io import find_scans, read_volume
@@ -184,7 +206,8 @@ def _check(options: argparse.Namespace) -> int:
     for path, name in scans:
         try:
             volume = read_volume(path)
-            checks = check_input(volume, find_head(volume), card.source)
+            head = find_head(volume)
+            checks = check_input(volume, head, card.source) + check_model(card, head)
         except UnsuitableVolume as error:
             lights.add("red")
             print(f"{'red':<6} {name}\n  red    {error}")
@@ -246,6 +269,7 @@ def _card_as_json(card: ModelCard) -> dict[str, Any]:
         "licence": card.licence,
         "sha256": card.sha256,
         "scores": dict(card.scores),
+        "weak_at": list(card.weak_at),
         "steps": card.steps,
         "minutes": card.minutes,
         "folder": str(card.folder),
@@ -264,10 +288,10 @@ def _translate(options: argparse.Namespace) -> int:
         options.usage_error("--true-error-map needs --reference")
     card = find_model(options.model)
     source = Path(options.source)
-    if source.is_dir() and not has_dicom_files(source):
-        return _translate_folder(options, card)
+    if source.suffix.lower() == ".json" or (source.is_dir() and not has_dicom_files(source)):
+        return _translate_cohort(options, card)
     if options.shard.count > 1:
-        options.usage_error("--shard works with a folder of scans, IN is one scan")
+        options.usage_error("--shard works with a folder of scans or a data list, IN is one scan")
     job = FileTranslation(
         source=options.source,
         synthetic=_output_file(options, card),
@@ -275,6 +299,7 @@ def _translate(options: argparse.Namespace) -> int:
         true_error=options.true_error_map,
         report=options.report,
         mask=options.mask,
+        region=options.region,
         reference=options.reference,
         dicom=options.dicom,
     )
@@ -292,19 +317,19 @@ def _output_file(options: argparse.Namespace, card: ModelCard) -> Path:
     return options.output / f"{scan_name(located(options.source)[0])}_{MARK}_{card.target}.nii.gz"
 
 
-def _translate_folder(options: argparse.Namespace, card: ModelCard) -> int:
+def _translate_cohort(options: argparse.Namespace, card: ModelCard) -> int:
     """One result per scan; a scan that fails does not stop the others."""
-    from .cohort import work_through
-    from .io import find_scans
+    from .cohort import scans_of, work_through
 
-    for option in ("error_map", "true_error_map", "reference", "mask"):
+    for option in ("error_map", "true_error_map", "reference", "mask", "region"):
         if getattr(options, option):
-            options.usage_error(f"--{option.replace('_', '-')} works with one scan, IN is a folder of scans")
+            options.usage_error(f"--{option.replace('_', '-')} works with one scan, IN is many")
     if options.output.suffix or options.output.is_file():
-        raise UnsuitableOutput(f"IN is a folder of scans, '{options.output}' names a file.", "Give a folder for the results.")
-    scans = [scan for scan in find_scans(options.source, options.shard.holds) if fnmatch.fnmatch(scan.name, options.only)]
+        raise UnsuitableOutput(f"IN is many scans, '{options.output}' names a file.", "Give a folder for the results.")
+    scans = scans_of(Path(options.source), card.source, options.shard)
+    scans = [scan for scan in scans if fnmatch.fnmatch(scan.name, options.only)]
     if not scans and options.shard.count == 1:
-        raise UnsuitableVolume(f"The folder '{options.source}' holds no scan.", "Give a folder with scans, or change --only.")
+        raise UnsuitableVolume(f"'{options.source}' holds no scan that is wanted.", "Give other scans, or change --only.")
     order = {scan.name: f"{number}/{len(scans)} {scan.name}" for number, scan in enumerate(scans, 1)}
     tally = work_through(
         scans,
@@ -324,14 +349,8 @@ def _translate_folder(options: argparse.Namespace, card: ModelCard) -> int:
 def _job_in_folder(source: str, name: str, options: argparse.Namespace, card: ModelCard) -> FileTranslation:
     from .file_translation import FileTranslation
 
-    stem = f"{name}_{MARK}_{card.target}"
-    return FileTranslation(
-        source=source,
-        synthetic=options.output / f"{stem}.nii.gz",
-        predicted_error=options.output / f"{stem}_error.nii.gz",
-        report=options.report / f"{stem}.html" if options.report else None,
-        dicom=options.dicom,
-    )
+    report = options.report / f"{name}_{MARK}_{card.target}.html" if options.report else None
+    return FileTranslation.in_folder(source, name, options.output, card, report=report, dicom=options.dicom)
 
 
 def _run(job: FileTranslation, options: argparse.Namespace, card: ModelCard, title: str) -> None:
@@ -343,7 +362,7 @@ def _run(job: FileTranslation, options: argparse.Namespace, card: ModelCard, tit
         translation = job.run(_loaded(str(card.folder)), options.device, options.force, progress)
     if not options.quiet:
         print(_summary(job, translation))
-        for line in _notes(translation):
+        for line in translation.notes:
             print(f"  note: {line}")
 
 
@@ -371,8 +390,3 @@ def _summary(job: FileTranslation, translation: Translation) -> str:
         region, scores = next(iter(translation.comparison.metrics.items()))
         line += f", mean error {scores['MAE'] * UNIT:.0f} of {UNIT} ({region})"
     return line
-
-
-def _notes(translation: Translation) -> list[str]:
-    """What a reader must know: checks that are not green, then warnings."""
-    return [check.message for check in translation.checks if check.level != "green"] + list(translation.warnings)

@@ -1,15 +1,22 @@
-"""One translation for every scan of a folder: which are this shard's, which were done or refused before, which fail."""
+"""One translation for every scan of a folder or data list: which are this shard's, which were done or refused, which fail."""
 
 from __future__ import annotations
 
+import logging
+import os
+import re
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from .catalog import ModelCard
 from .errors import T1T2Error, UnsuitableVolume
 from .file_translation import FileTranslation
-from .io import Scan
+from .io import Scan, find_scans, with_unique_names
+from .subjects import SEQUENCES_OF, listed_subjects
+
+log = logging.getLogger(__name__)
 
 # What may be wrong with one scan of a folder without being wrong with the next.
 _FAILURES = (T1T2Error, OSError, MemoryError)
@@ -42,9 +49,34 @@ class Shard:
         return zlib.crc32(name.encode("utf-8", "surrogateescape")) % self.count == self.number - 1
 
 
+def scans_of(source: Path, sequence: str, shard: Shard) -> list[Scan]:
+    """The scans of this part of a cohort, by name. source: a folder of scans, or the JSON file of a MONAI data list.
+
+    sequence: which images of a data list are wanted, "T1"; how many subjects have none is logged.
+    Raises UnsuitableTrainingData for a file that is no data list.
+    """
+    if source.is_dir():
+        return find_scans(source, shard.holds)
+    wanted = SEQUENCES_OF.get(sequence.lower(), sequence)
+    subjects = listed_subjects(source, wanted, "label")
+    without = sum(wanted not in subject.images for subject in subjects)
+    if without:
+        log.warning("%d of %d subjects of '%s' have no %s.", without, len(subjects), source.name, sequence)
+    # Whoever stands in several lists, as folds are sometimes written, is one scan.
+    listed = {Path(os.path.abspath(one.images[wanted])): one.id for one in subjects if wanted in one.images}
+    named = with_unique_names((_as_path(name), path) for path, name in listed.items())
+    return [Scan(str(path), name) for name, path in named if shard.holds(name)]
+
+
+def _as_path(name: str) -> str:
+    """A subject's name as a relative path below the folder of results; no name leads out of it."""
+    parts = [re.sub(r"[^\w@+=. -]", "_", part).strip(". ") for part in name.split("/")]
+    return "/".join(part for part in parts if part) or "scan"
+
+
 @dataclass
 class Tally:
-    """What came of the scans of a folder, by their names."""
+    """What came of the scans of a cohort, by their names."""
 
     translated: list[str] = field(default_factory=list)
     done_before: list[str] = field(default_factory=list)

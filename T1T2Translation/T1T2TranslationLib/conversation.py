@@ -10,7 +10,7 @@ from typing import Any
 from . import protocol
 from .errors import Cancelled, DeviceFailure, T1T2Error
 from .job import Job
-from .translation import Progress, Translation
+from .translation import Progress
 
 # No event is longer; images cross in files.
 _LONGEST_LINE_BYTES = 1 << 24
@@ -45,12 +45,13 @@ class Conversation:
         arguments: Mapping[str, Any],
         temporary_folder: str | Path | None,
         on_progress: Progress,
-        on_done: Callable[[Translation], Any],
+        on_done: Callable[[Any], Any],
         on_error: Callable[[T1T2Error], Any],
         request: Callable[..., protocol.Message] = protocol.translate_request,
     ) -> None:
         """Send `request` with `arguments`, by default to translate; one of on_done and on_error is called when it ends.
 
+        on_done gets what `protocol.read_done` reads.
         Raises UnsuitableOutput where the images cannot be written into `temporary_folder`.
         """
         if self._job is not None:
@@ -115,11 +116,11 @@ class Conversation:
     def _finish(self, message: Mapping[str, Any]) -> None:
         job = self._take()
         try:
-            translation = job.result(message)
+            result = job.result(message)
         except T1T2Error as error:
             self._on_error(error)
         else:
-            self._on_done(translation)
+            self._on_done(result)
         finally:
             job.remove()
 

@@ -44,6 +44,7 @@ _FIRST_SERIES_NUMBER = 9001
 # Slices whose centres are nearer than this are one and the same place.
 _SAME_PLACE_MM = 0.05
 _SHORT_STRING, _LONG_STRING = 16, 64
+_PARTIAL = " Only a region of interest was translated: elsewhere the image is 0."
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
@@ -71,16 +72,15 @@ def read_origin(files: Sequence[str | Path]) -> Origin:
 def series_of_translation(translation: Translation, origin: Origin) -> list[list[Dataset]]:
     """The synthetic image and its predicted error, and the true error where there was a reference; one series each."""
     target = translation.provenance["target_sequence"]
+    doubts = " ".join(check.message for check in translation.checks if check.level != "green")
+    made = {**translation.provenance, "input_checks": doubts or "all green."}
     images = [
         (translation.synthetic, target, _IMAGE_WINDOW),
         (translation.predicted_error, f"{target} predicted error", _ERROR_WINDOW),
     ]
     if translation.comparison is not None:
         images.append((translation.comparison.absolute_error, f"{target} true error", _ERROR_WINDOW))
-    return [
-        series_of(volume, what, translation.provenance, origin, number, window)
-        for number, (volume, what, window) in enumerate(images)
-    ]
+    return [series_of(volume, what, made, origin, number, window) for number, (volume, what, window) in enumerate(images)]
 
 
 def series_of(
@@ -195,12 +195,16 @@ def _describe(common: Dataset, what: str, provenance: Mapping[str, Any]) -> None
     common.ImageType = ["DERIVED", "SECONDARY", "OTHER", MARK]
     common.SeriesDescription = f"{MARK} {what}"[:_LONG_STRING]
     common.ProtocolName = f"{MARK} {model}"[:_LONG_STRING]
-    common.ImageComments = f"{DISCLAIMER} Intensities: {UNIT} = 99.5th percentile of the contrast over the brain."
+    common.ImageComments = (
+        f"{DISCLAIMER} Intensities: {UNIT} = 99.5th percentile of the contrast over the brain. "
+        f"Checks of the input: {provenance.get('input_checks', 'none.')}{_PARTIAL if provenance.get('region_given') else ''}"
+    )
     common.DerivationDescription = (
         f"{MARK} {what}, made by the neural network {model} (weights SHA-256 {provenance['weights_sha256']}) "
         f"with {provenance['software']} on {provenance['device']}. {DISCLAIMER}"
     )
-    common.DerivationCodeSequence = [_code("SYNTHMR", "99T1T2", "Synthetic MR contrast by a neural network")]
+    # Of the standard's codes for derivations none says "synthesised", so the one for the kind of algorithm.
+    common.DerivationCodeSequence = [_code("123110", "DCM", "Artificial Intelligence")]
     common.BurnedInAnnotation = "NO"
     common.LossyImageCompression = "00"
     common.ContentQualification = "RESEARCH"

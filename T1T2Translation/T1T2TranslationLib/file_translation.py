@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # torch is loaded by whoever loads the model
 class FileTranslation:
     """Which files a translation reads and writes.
 
-    source, mask, reference: what `read_volume` takes. The others are written; a record "<synthetic>.json" always is.
+    source, mask, region, reference: what `read_volume` takes. The others are written; a record "<synthetic>.json" always is.
     dicom: whether the images also go, as DICOM series, into the folder "<synthetic>_dicom".
     """
 
@@ -37,8 +37,15 @@ class FileTranslation:
     true_error: Path | None = None
     report: Path | None = None
     mask: str | None = None
+    region: str | None = None
     reference: str | None = None
     dicom: bool = False
+
+    @classmethod
+    def in_folder(cls, source: str, name: str, folder: Path, card: ModelCard, **more: Any) -> FileTranslation:
+        """The translation of one scan of many: its results lie in `folder`, named after the scan, the mark and the sequence."""
+        stem = f"{name}_{MARK}_{card.target}"
+        return cls(source, folder / f"{stem}.nii.gz", folder / f"{stem}_error.nii.gz", **more)
 
     @property
     def record(self) -> Path:
@@ -54,6 +61,10 @@ class FileTranslation:
         return self.synthetic.with_name(self.synthetic.name[: -len(volume_extension(self.synthetic))] + ending)
 
     @property
+    def _inputs(self) -> list[str]:
+        return [path for path in (self.source, self.mask, self.region, self.reference) if path is not None]
+
+    @property
     def outputs(self) -> dict[str, Path]:
         """Every file that is written, by what it is; the record last, since it says that all others are there."""
         named = {
@@ -67,7 +78,7 @@ class FileTranslation:
 
     def check_outputs(self) -> None:
         """Raise UnsuitableOutput, before any work is done, where a result could not be written or would destroy something."""
-        inputs = [located(path)[0] for path in (self.source, self.mask, self.reference) if path is not None]
+        inputs = [located(path)[0] for path in self._inputs]
         for kind, path in self.outputs.items():
             if kind == "report" and path.suffix.lower() not in (".html", ".htm"):
                 raise UnsuitableOutput(f"The report is an HTML page, '{path.name}' is not.", "End its name in .html.")
@@ -88,6 +99,7 @@ class FileTranslation:
             "input_sha256": hash_of(self.source),
             "mask_sha256": hash_of(self.mask) if self.mask else None,
             "reference_sha256": hash_of(self.reference) if self.reference else None,
+            "region_sha256": hash_of(self.region) if self.region else None,
             "weights_sha256": card.sha256,
             "accept_any_input": accept_any_input,
             "software": f"T1T2Translation {__version__}",
@@ -107,6 +119,12 @@ class FileTranslation:
             return None
         return UnsuitableVolume(str(refused.get("message")), str(refused.get("remedy", "")))
 
+    def notes(self) -> list[str]:
+        """What a reader must know of the results that are there: checks that are not green, and warnings."""
+        record = self._read_record()
+        checks = record.get("checks", [])
+        return [check["message"] for check in checks if check["level"] != "green"] + record.get("warnings", [])
+
     def record_refusal(self, error: UnsuitableVolume, request: Mapping[str, Any]) -> None:
         """Write the record of a scan that is not suited, so that it is not tried again."""
         refused = {"message": error.message, "remedy": error.remedy}
@@ -121,11 +139,16 @@ class FileTranslation:
 
     def _recorded(self, request: Mapping[str, Any]) -> dict[str, Any] | None:
         """The record beside the synthetic volume, if it is one of this request."""
+        record = self._read_record()
+        return record if record.get("request") == dict(request) else None
+
+    def _read_record(self) -> dict[str, Any]:
+        """The record beside the synthetic volume; empty where there is none."""
         try:
             record = json.loads(self.record.read_text("utf-8"))
         except (OSError, ValueError, RecursionError):
-            return None
-        return record if isinstance(record, dict) and record.get("request") == dict(request) else None
+            return {}
+        return record if isinstance(record, dict) else {}
 
     def run(self, model: Model, device: str, accept_any_input: bool, progress: Progress = ignore_progress) -> Translation:
         """Read, translate and write; all results appear together, or none. Raises what reading, `translate`, writing raise."""
@@ -136,6 +159,7 @@ class FileTranslation:
             volume,
             model,
             mask=read_volume(self.mask, allow_labels=True) if self.mask else None,
+            region=read_volume(self.region, allow_labels=True) if self.region else None,
             reference=read_volume(self.reference) if self.reference else None,
             device=device,
             accept_any_input=accept_any_input,
@@ -149,7 +173,7 @@ class FileTranslation:
         self._write(volume, translation, self.request(card, accept_any_input))
 
     def _write(self, volume: Volume, translation: Translation, request: Mapping[str, Any]) -> None:
-        inputs = [located(path)[0] for path in (self.source, self.mask, self.reference) if path is not None]
+        inputs = [located(path)[0] for path in self._inputs]
         with staged_files(inputs) as staging:
             for kind, image in _images(translation).items():
                 if kind in self.outputs:

@@ -16,12 +16,11 @@ from .checks import check_input, light_of
 from .errors import UnsuitableTrainingData
 from .head import find_head
 from .io import read_volume
+from .subjects import SEQUENCES
 from .tissue import look_at_tissue
 from .translation import Check
 from .volume import Volume
 
-# The images of a data list, by what they are.
-SEQUENCES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
 _LIGHTS = ("green", "amber", "red")
 
 

@@ -244,7 +244,7 @@ def find_scans(folder: str | Path, keep: Callable[[str], bool] = lambda name: Tr
     """
     folder = Path(folder)
     scans = []
-    for name, place in _with_unique_names(_places(folder)):
+    for name, place in with_unique_names(_places(folder)):
         if not keep(name):
             continue
         if place.is_dir():
@@ -275,7 +275,7 @@ def _dicom_scans(place: Path, name: str) -> list[Scan]:
     return [Scan(f"{place}#{one.label}", f"{name}/series-{one.label}") for one in series]
 
 
-def _with_unique_names(places: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
+def with_unique_names(places: Iterable[tuple[str, Path]]) -> list[tuple[str, Path]]:
     """The same, sorted; where two would share a name (a.nii and a.nrrd), the later gets a number."""
     taken: set[str] = set()
     unique = []

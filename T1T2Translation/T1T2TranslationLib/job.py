@@ -10,7 +10,6 @@ from typing import Any
 
 from . import protocol
 from .errors import T1T2Error, UnsuitableOutput
-from .translation import Translation
 
 
 class Job:
@@ -46,8 +45,8 @@ class Job:
         """Whether an event answers this job, not one given up before."""
         return message.get("id") == self.id
 
-    def result(self, message: Mapping[str, Any]) -> Translation:
-        """The translation that a done event announces; raises the error that an error event carries."""
+    def result(self, message: Mapping[str, Any]) -> Any:
+        """What a done event announces, see `protocol.read_done`; raises the error that an error event carries."""
         if message.get("event") == "error":
             protocol.raise_error(message)
         return protocol.read_done(message, self.folder)

@@ -8,59 +8,74 @@ import io
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from .translation import UNIT, Check, Comparison, Translation
 from .volume import Volume
 
 IMAGE_WINDOW = (0, 1.2 * UNIT)
 ERROR_WINDOW = (0, 0.4 * UNIT)
-_SIGNED_ERROR_WINDOW = (-0.4 * UNIT, 0.4 * UNIT)
-# The error maps by key, and those that can be hidden below a threshold: a viewer cannot hide the middle of a signed one.
-OVERLAYS = ("predictedError", "absoluteError", "signedError")
+
+
+class Look(NamedTuple):
+    """How a kind of image is shown.
+
+    title: what an error map shows, in two or three words; empty for the images.
+    colors: the table's name, see colors.py. window: the values at the table's two ends.
+    """
+
+    title: str
+    colors: str
+    window: tuple[float, float]
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether the window has 0 in its middle."""
+        return self.window[0] < 0
+
+
+LOOKS = {
+    "synthetic": Look("", "Grey", IMAGE_WINDOW),
+    "lens": Look("", "Grey", (0, 255)),  # a picture in colours, see lens.py
+    "predictedError": Look("Predicted error", "Inferno", ERROR_WINDOW),
+    "absoluteError": Look("True error", "Viridis", ERROR_WINDOW),
+    "signedError": Look("Synthetic minus real", "Berlin", (-ERROR_WINDOW[1], ERROR_WINDOW[1])),
+    "alignedReference": Look("", "Grey", IMAGE_WINDOW),
+}
+OVERLAYS = tuple(key for key, look in LOOKS.items() if look.title)
 TRUE_ERROR = ("absoluteError", "signedError", "alignedReference")
-ABOVE_THRESHOLD = ("predictedError", "absoluteError")
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One image to show.
-
-    key: "synthetic", "lens", "predictedError", "absoluteError", "signedError" or "alignedReference".
-    title: what an error map shows, in two or three words; empty for the images.
-    colors: a perceptually ordered table's name, "Grey", "Inferno" (predicted), "Viridis" (true) or
-    "DivergingBlueRed" (signed).
-    window: the values at the table's two ends. hides_zero: whether 0 is left transparent.
-    """
+    """One image to show; key: its kind, one of `LOOKS`."""
 
     key: str
     volume: Volume
-    title: str
-    colors: str
-    window: tuple[float, float]
-    hides_zero: bool = False
+
+    @property
+    def look(self) -> Look:
+        """How its kind is shown."""
+        return LOOKS[self.key]
 
 
 def layers_of(translation: Translation) -> list[Layer]:
     """The synthetic image, its predicted error and, where there was a reference, that and the true errors."""
-    found = [
-        Layer("synthetic", translation.synthetic, "", "Grey", IMAGE_WINDOW),
-        Layer("predictedError", translation.predicted_error, "Predicted error", "Inferno", ERROR_WINDOW, hides_zero=True),
-    ]
+    found = [Layer("synthetic", translation.synthetic), Layer("predictedError", translation.predicted_error)]
     comparison = translation.comparison
     if comparison is not None:
         aligned = comparison.reference.with_array(comparison.reference.array, f"{comparison.reference.name} aligned")
         found += [
-            Layer("absoluteError", comparison.absolute_error, "True error", "Viridis", ERROR_WINDOW, hides_zero=True),
-            Layer("signedError", comparison.signed_error, "True error, signed", "DivergingBlueRed", _SIGNED_ERROR_WINDOW),
-            Layer("alignedReference", aligned, "", "Grey", IMAGE_WINDOW),
+            Layer("absoluteError", comparison.absolute_error),
+            Layer("signedError", comparison.signed_error),
+            Layer("alignedReference", aligned),
         ]
     return found
 
 
 def lens_layer(synthetic: Volume) -> Layer:
     """Where the trust lens of a synthetic image is painted, see lens.py."""
-    return Layer("lens", synthetic.with_array(synthetic.array, f"{synthetic.name} trust lens"), "", "Grey", IMAGE_WINDOW)
+    return Layer("lens", synthetic.with_array(synthetic.array, f"{synthetic.name} trust lens"))
 
 
 def error_text(value: float) -> str:
@@ -73,11 +88,18 @@ def threshold_text(_: Callable[[str], str], value: float) -> str:
     return _("{percent} % of {unit}; fluid is about {unit}").format(percent=f"{100 * value / UNIT:.0f}", unit=UNIT)
 
 
-def legend_title(_: Callable[[str], str], key: str, title: str, threshold: float) -> str:
-    """What an error map shows and from which error on, in two lines: one would cover a small view; `_` translates."""
-    if key not in ABOVE_THRESHOLD or threshold < 1:
-        return title
-    return _("{title}\nfrom {error}").format(title=title, error=error_text(threshold))
+def legend_title(_: Callable[[str], str], key: str, title: str, threshold: float, opacity: float) -> str:
+    """What an error map shows, from which error on, and why its colours are paler than the legend's; `_` translates.
+
+    In short lines: a long one would cover a small view.
+    """
+    sign = "\N{PLUS-MINUS SIGN}" if LOOKS[key].is_signed else ""
+    lines = [title]
+    if threshold >= 1:
+        lines.append(_("from {error}").format(error=sign + error_text(threshold)))
+    if opacity < 1:
+        lines.append(_("opacity {percent} %").format(percent=round(100 * opacity)))
+    return "\n".join(lines)
 
 
 def first_overlay(summary: Mapping[str, Any]) -> str:
@@ -97,7 +119,7 @@ def summarize(translation: Translation) -> str:
     return json.dumps(
         {
             **translation.provenance,
-            "overlays": {layer.key: layer.title for layer in layers_of(translation) if layer.title},
+            "overlays": {layer.key: layer.look.title for layer in layers_of(translation) if layer.look.title},
             "checks": [{"name": check.name, "level": check.level, "message": check.message} for check in translation.checks],
             "warnings": list(translation.warnings),
             "metrics": {} if comparison is None else {region: dict(values) for region, values in comparison.metrics.items()},

@@ -1,4 +1,4 @@
-"""The trust lens: a synthetic image that gives way to the scan it was made from where its error is high."""
+"""The trust lens: a synthetic image that gives way, tinted, to the scan it was made from where its error is high."""
 
 from __future__ import annotations
 
@@ -6,15 +6,19 @@ import numpy as np
 
 from .translation import UNIT
 
-# Error above the threshold over which the scan comes in fully: no edge is drawn that is in neither image.
-RAMP = 0.05 * UNIT
+# The error that the lens goes by is smoothed by so much, and the scan comes in over so much of it above the threshold: the
+# seam between two images with opposite contrast is no line, which could be taken for a rim of blood.
+SMOOTHING_MM = 1.5
+RAMP = 0.1 * UNIT
+# Black and white of the scan, R, G, B: its fluid is dark where that of the synthetic image is bright, and must not be black.
+_TINT = np.array(((25, 50, 105), (205, 250, 255)), np.float32)
 
 
 class Lens:
-    """Mixes two images of one shape, in any order of axes; only voxels with an error at all are touched.
+    """Paints two images of one shape, in any order of axes, as one picture in colours: grey, and blue where the scan shows.
 
-    synthetic, error: int16, in `UNIT`. source: the scan, in any unit.
-    source_window, synthetic_window: black and white of each image; the scan is shown in the synthetic image's window.
+    synthetic: in `UNIT`. error: smoothed, in `UNIT`. source: the scan, in any unit.
+    source_window, synthetic_window: black and white of each image.
     Raises ValueError where the shapes differ.
     """
 
@@ -28,21 +32,31 @@ class Lens:
     ):
         if not synthetic.shape == error.shape == source.shape:
             raise ValueError(f"The shapes {synthetic.shape}, {error.shape} and {source.shape} differ.")
-        self._where = np.flatnonzero(error > 0)
-        self._error, self._synthetic, values = (
-            image.reshape(-1)[self._where].astype(np.float32) for image in (error, synthetic, source)
-        )
-        (black, white), (low, high) = source_window, synthetic_window
-        shown = low + np.clip((values - black) / max(white - black, 1e-6), 0, 1) * (high - low)
-        self._step = shown.astype(np.float32) - self._synthetic  # what a strength of 1 adds
+        self._grey = _levels(synthetic, synthetic_window)
+        self._scan = _levels(source, source_window)
+        self._error = np.ravel(error)
+        self._painted: np.ndarray | None = None  # where the scan shows; None before the first picture
 
-    def write(self, image: np.ndarray, threshold: float, strength: float) -> None:
-        """Fill `image`, a C-contiguous copy of the synthetic image or of an earlier mixture.
+    def write(self, picture: np.ndarray, threshold: float, strength: float) -> None:
+        """Fill `picture`, (..., 3) uint8, C-contiguous, always the same one.
 
         threshold: the error, in `UNIT`, from which on the scan begins to show. strength: its share, 0..1, `RAMP` above that.
         """
-        share = (self._error - np.float32(threshold)) * np.float32(strength / RAMP)
-        np.clip(share, 0, np.float32(strength), out=share)
-        share *= self._step
-        share += self._synthetic
-        image.reshape(-1)[self._where] = np.rint(share, out=share).astype(np.int16)
+        pixels = picture.reshape(-1, 3)
+        if self._painted is None:
+            pixels[:] = self._grey[:, None]
+        else:
+            pixels[self._painted] = self._grey[self._painted, None]
+        self._painted = np.flatnonzero(self._error > threshold)
+        share = np.minimum((self._error[self._painted] - np.float32(threshold)) / np.float32(RAMP), 1)
+        share *= share * (3 - 2 * share) * np.float32(strength)  # smooth at both ends
+        grey = self._grey[self._painted].astype(np.float32)[:, None]
+        black, white = _TINT
+        tinted = black + (white - black) / 255 * self._scan[self._painted, None]
+        pixels[self._painted] = np.rint(grey + share[:, None] * (tinted - grey))
+
+
+def _levels(image: np.ndarray, window: tuple[float, float]) -> np.ndarray:
+    """(n,) uint8 from black to white."""
+    low, high = window
+    return np.rint(255 * np.clip((np.ravel(image).astype(np.float32) - low) / max(high - low, 1e-6), 0, 1)).astype(np.uint8)

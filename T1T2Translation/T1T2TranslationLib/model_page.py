@@ -1,16 +1,20 @@
-"""What a model's card says, as a page to read in the panel: facts, scores, then the card that its makers wrote."""
+"""What a model's card says, as a page to read in the panel: where not to trust it first, facts, scores, limits, the rest."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
-from .catalog import ModelCard, bundle_file
+from .catalog import TABLE_MAE, ModelCard, bundle_file
 from .errors import UnsuitableModel
+from .translation import UNIT
 
 Translator = Callable[[str], str]
 
 CARD = "docs/README.md"
 _CARD_LIMIT_BYTES = 1 << 18
+# What a reader of a card wants to know before data, training and sources.
+_FIRST = ("Scores", "Limits")
 
 
 def as_markdown(_: Translator, card: ModelCard) -> str:
@@ -25,9 +29,22 @@ def as_markdown(_: Translator, card: ModelCard) -> str:
         (_("judged"), card.judged),
         ("SHA-256", f"`{card.sha256[:16]}…`"),
     ]
-    head, *rest = (f"| {name} | {value} |\n" for name, value in facts)
-    warning = "" if card.scores else "**" + _("Not evaluated: nobody knows how wrong it is.") + "**\n\n"
-    return f"# {card.title}\n\n{warning}{card.description}\n\n{head}|---|---|\n{''.join(rest)}\n{_own_card(_, card)}"
+    listed = "  \n".join(f"{name}: {value}" for name, value in facts)  # a line each
+    return "\n\n".join([f"# {card.title}", *warnings(_, card), card.description, listed, _own_card(_, card)])
+
+
+def warnings(_: Translator, card: ModelCard) -> list[str]:
+    """What stands first on the page, in bold: that nobody judged the model, or where it was no better than a look-up table."""
+    if not card.scores:
+        return ["**" + _("Not evaluated: nobody knows how wrong it is.") + "**"]
+    sentence = _(
+        "Do not rely on it here: {kind}. Its mean error was {own} of {unit} there, that of a mere look-up table {table}."
+    )
+    errors = {kind: (card.scores[kind]["MAE"], card.scores[kind][TABLE_MAE]) for kind in card.weak_at}
+    return [
+        "**" + sentence.format(kind=kind, own=round(UNIT * own), unit=UNIT, table=round(UNIT * table)) + "**"
+        for kind, (own, table) in errors.items()
+    ]
 
 
 def fitting(cards: Sequence[ModelCard], lights: Mapping[str, str]) -> list[str]:
@@ -36,10 +53,12 @@ def fitting(cards: Sequence[ModelCard], lights: Mapping[str, str]) -> list[str]:
 
 
 def _own_card(_: Translator, card: ModelCard) -> str:
-    """The card in the bundle without its headline."""
+    """The card in the bundle without its headline, what its readers look for first."""
     try:
         text = bundle_file(card.folder, CARD, _CARD_LIMIT_BYTES).read_text(encoding="utf-8", errors="replace")
     except (UnsuitableModel, OSError):
         return _("Its makers wrote no card.")
-    lines = text.splitlines()
-    return "\n".join(lines[1:] if lines and lines[0].startswith("# ") else lines)
+    opening, *sections = re.split(r"^(?=## )", re.sub(r"\A# .*", "", text), flags=re.MULTILINE)
+    first = [section for title in _FIRST for section in sections if section.startswith(f"## {title}\n")]
+    rest = [section for section in sections if section not in first]
+    return "\n\n".join(part.strip() for part in (*first, opening, *rest))

@@ -6,10 +6,10 @@ import base64
 import struct
 import zlib
 from dataclasses import dataclass
-from functools import cache
 
 import numpy as np
 
+from .colors import SIZE
 from .volume import Volume, nearest_axes
 
 # Part of the foreground's largest cross-section that a slice must have to belong to the head.
@@ -17,19 +17,6 @@ _LEAST_SECTION = 0.02
 # Part of the way from black to white above which a voxel belongs to the head.
 _LEAST_BRIGHTNESS = 0.15
 _MARGIN_MM = 6.0
-_LEGEND_STEPS = 256
-# Matplotlib's inferno as a polynomial of the share of the scale, a row a power, columns R, G, B (fit by Matt Zucker).
-_INFERNO = np.array(
-    [
-        [0.0002189403691192265, 0.001651004631001012, -0.01948089843709184],
-        [0.1065134194856116, 0.5639564367884091, 3.932712388889277],
-        [11.60249308247187, -3.972853965665698, -15.9423941062914],
-        [-41.70399613139459, 17.43639888205313, 44.35414519872813],
-        [77.162935699427, -33.40235894210092, -81.80730925738993],
-        [-71.31942824499214, 32.62606426397723, 73.20951985803202],
-        [25.13112622477341, -12.24266895238567, -23.07032500287172],
-    ]
-)
 
 
 @dataclass(frozen=True)
@@ -118,20 +105,12 @@ def window_of(array: np.ndarray) -> tuple[float, float]:
     return low, high if high > low else low + 1.0
 
 
-def png_of(section: np.ndarray, low: float, high: float, colours: str) -> str:
-    """A slice as a data URI, a pixel a voxel; colours: "gray" or "inferno"."""
-    steps = _LEGEND_STEPS - 1
+def png_of(section: np.ndarray, window: tuple[float, float], table: np.ndarray) -> str:
+    """A slice as a data URI, a pixel a voxel; table: (256, 3) uint8, spread over the window, see colors.py."""
+    low, high = window
     shares = np.clip((section.astype(np.float32) - low) / (high - low), 0, 1)
-    pixels = _colour_table(colours)[np.rint(shares * steps).astype(np.uint8)]
+    pixels = table[np.rint(shares * (SIZE - 1)).astype(np.uint8)]
     return "data:image/png;base64," + base64.b64encode(_as_png(pixels)).decode("ascii")
-
-
-@cache
-def _colour_table(colours: str) -> np.ndarray:
-    """(256, 3) uint8 from low to high."""
-    share = np.linspace(0, 1, _LEGEND_STEPS)[:, None]
-    levels = share.repeat(3, axis=1) if colours == "gray" else np.power(share, np.arange(len(_INFERNO))) @ _INFERNO
-    return np.rint(255 * np.clip(levels, 0, 1)).astype(np.uint8)
 
 
 def _as_png(pixels: np.ndarray) -> bytes:
@@ -144,6 +123,6 @@ def _as_png(pixels: np.ndarray) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
 
 
-def legend_of(colours: str) -> str:
+def legend_of(table: np.ndarray) -> str:
     """The colours from low to high, as a data URI one pixel high."""
-    return png_of(np.linspace(0, 1, _LEGEND_STEPS)[None], 0, 1, colours)
+    return png_of(np.linspace(0, 1, SIZE)[None], (0, 1), table)

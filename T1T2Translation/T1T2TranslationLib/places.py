@@ -1,4 +1,4 @@
-"""Suspicious places: the largest connected regions of high error, where they are and how bad."""
+"""Suspicious places: the regions of the brain around the highest error, where they are and how bad."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ from dataclasses import dataclass
 import numpy as np
 import SimpleITK as sitk
 
-from .regions import bounding_box
-from .resampling import to_sitk
+from .regions import bounding_box, brain_region
+from .smoothing import smoothed
 from .volume import Volume
 
 MOST = 20
-# Error is looked at as its mean over about so much: single voxels and edges are no places.
-SMOOTHING_MM = 1.5
-SMALLEST_ML = 0.05
-_MARGIN_VOXELS = 4  # the recursive filter wants some
+# Error is looked at as its mean over about so much: rims, sulci and single voxels are no places.
+SMOOTHING_MM = 3.0
+# A place reaches from its highest error down to this share of it, and no further than the valley to the next one.
+REACH = 0.75
+# Of two maxima with a valley between them less deep than this share of the threshold, the lower is part of the higher.
+_VALLEY = 0.1
+SMALLEST_ML = 0.2
+# So smooth a map loses nothing on a grid about as coarse as this.
+_STEP_MM = 2.0
 # Nearer to the middle plane than this, neither side is named.
 _MIDLINE_MM = 8.0
 _SIDES = ("left", "right")
@@ -24,9 +29,9 @@ _THIRDS = (("posterior", "central", "anterior"), ("lower", "middle", "upper"))
 
 @dataclass(frozen=True)
 class Place:
-    """A connected region of high error. Errors are in the unit of the error map.
+    """A connected region around a maximum of the smoothed error. Errors are in the unit of the error map, smoothed.
 
-    peak_ras_mm: where the error is highest. words: the peak's place in the head's box, by side and by thirds.
+    peak_ras_mm: where the error is highest. words: the peak's place in the brain's box, by side and by thirds.
     """
 
     volume_ml: float
@@ -36,63 +41,80 @@ class Place:
     words: tuple[str, str, str]
 
 
-def find_places(error: Volume, image: Volume, threshold: float, most: int = MOST) -> list[Place]:
-    """The regions whose error, smoothed by 1.5 mm, reaches the threshold; the largest first.
+def find_places(error: Volume, scan: Volume, threshold: float, most: int = MOST) -> list[Place]:
+    """The regions around the maxima of the error, smoothed by 3 mm, that reach the threshold; the most error in all first.
 
-    error: absolute values. image: what shows the head, on the same grid; it says what is left and right of the middle.
+    error: absolute values. scan: what was translated, on the same grid; only its brain is searched.
+    Large regions are parted along the valleys between their maxima (watershed, Meyer 1994), each place taken down to
+    three quarters of its maximum.
     """
-    error, box = _cropped(error), _box_of(image)
-    smooth = _smoothed(error)
-    found = sitk.ConnectedComponent(sitk.GetImageFromArray((smooth >= max(threshold, 1)).astype(np.uint8)), True)
-    voxel_ml = float(error.spacing_mm.prod()) / 1000
-    labels = sitk.GetArrayFromImage(sitk.RelabelComponent(found, int(np.ceil(SMALLEST_ML / voxel_ml))))
-    inside = np.flatnonzero(labels)
-    numbers = labels.reshape(-1)[inside]
-    return [_place(error, inside[numbers == number], voxel_ml, box) for number in range(1, min(labels.max(), most) + 1)]
+    scan, error = _coarse(scan), _coarse(error)
+    brain = brain_region(scan)[1]
+    inside = np.where(brain, error.array, 0)
+    if not inside.any():
+        return []
+    smooth = smoothed(error.with_array(inside), SMOOTHING_MM)
+    box, voxel_ml = _box_of(brain, scan), float(smooth.spacing_mm.prod()) / 1000
+    regions = _regions(smooth.with_array(np.where(brain, smooth.array, 0)), max(threshold, 1))
+    places = [_place(smooth, where, voxel_ml, box) for where in regions if len(where) * voxel_ml >= SMALLEST_ML]
+    return sorted(places, key=lambda place: place.volume_ml * place.mean, reverse=True)[:most]
 
 
-def _cropped(error: Volume) -> Volume:
-    """The box that holds all error, on its own grid; everything where there is none."""
-    if not error.array.any():
-        return error
-    box = bounding_box(error.array > 0, margin=_MARGIN_VOXELS)
-    corner = error.affine @ ([part.start for part in box] + [1])
-    return Volume(error.array[box], np.column_stack([error.affine[:, :3], corner]), error.name)
+def _coarse(volume: Volume) -> Volume:
+    """The means of blocks of voxels about 2 mm long; what is left at the grid's end is dropped."""
+    steps = np.maximum(np.round(_STEP_MM / volume.spacing_mm), 1).astype(int)
+    counts = np.array(volume.shape) // steps
+    whole = volume.array[tuple(slice(int(end)) for end in counts * steps)]
+    blocks = whole.reshape([size for pair in zip(counts, steps, strict=True) for size in pair])
+    affine = np.array(volume.affine)
+    affine[:3, 3] += affine[:3, :3] @ ((steps - 1) / 2)
+    affine[:3, :3] *= steps
+    return Volume(blocks.mean(axis=(1, 3, 5), dtype=np.float32), affine, volume.name)
 
 
-def _smoothed(error: Volume) -> np.ndarray:
-    """(k, j, i) float32, as SimpleITK has it."""
-    image = to_sitk(error.with_array(error.array.astype(np.float32)))
-    return sitk.GetArrayFromImage(sitk.SmoothingRecursiveGaussian(image, SMOOTHING_MM))
+def _regions(error: Volume, threshold: float) -> list[np.ndarray]:
+    """(n, 3) voxels (i, j, k) of each region: what of a maximum's basin is above both the threshold and its reach."""
+    box = bounding_box(error.array > 0)
+    values = error.array[box]
+    upside_down = sitk.GetImageFromArray(-values)  # of basins only the neighbours count, not the millimetres
+    basins = sitk.MorphologicalWatershed(upside_down, _VALLEY * threshold, markWatershedLine=False, fullyConnected=True)
+    basin = sitk.GetArrayFromImage(basins)
+    highest = np.zeros(int(basin.max()) + 1, values.dtype)
+    np.maximum.at(highest, basin, values)
+    inside = np.argwhere((values >= threshold) & (values >= REACH * highest[basin]))
+    number = basin[tuple(inside.T)]
+    order = np.argsort(number, kind="stable")
+    ends = np.flatnonzero(np.diff(number[order])) + 1
+    corner = [part.start for part in box]
+    return [part + corner for part in np.split(inside[order], ends) if len(part)]
 
 
 def _place(error: Volume, where: np.ndarray, voxel_ml: float, box: np.ndarray) -> Place:
-    """where: indices into the flat (k, j, i) array."""
-    values = error.array.transpose(2, 1, 0)[np.unravel_index(where, error.shape[::-1])]
-    k, j, i = np.unravel_index(where[int(values.argmax())], error.shape[::-1])
-    peak = (error.affine @ (i, j, k, 1))[:3]
+    values = error.array[tuple(where.T)]
+    right, anterior, superior = (float(value) for value in _ras(error, where[int(values.argmax())]))
     return Place(
         volume_ml=len(where) * voxel_ml,
         mean=float(values.mean(dtype=np.float64)),
         maximum=float(values.max()),
-        peak_ras_mm=(float(peak[0]), float(peak[1]), float(peak[2])),
-        words=_words(peak, box),
+        peak_ras_mm=(right, anterior, superior),
+        words=_words((right, anterior, superior), box),
     )
 
 
-def _box_of(image: Volume) -> np.ndarray:
-    """(2, 3) RAS mm: the ends of what is brighter than a tenth of the brightest, from every fourth voxel."""
-    sparse = image.array[::4, ::4, ::4]
-    indices = np.argwhere(sparse >= max(0.1 * np.percentile(sparse, 99.5), 1)) * 4
-    if not len(indices):
-        indices = np.array([[0, 0, 0], np.array(image.shape) - 1])
-    ras = indices @ image.affine[:3, :3].T + image.affine[:3, 3]
+def _box_of(brain: np.ndarray, volume: Volume) -> np.ndarray:
+    """(2, 3) RAS mm: the ends of the brain."""
+    ras = _ras(volume, np.argwhere(brain))
     return np.array([ras.min(axis=0), ras.max(axis=0)])
 
 
-def _words(ras: np.ndarray, box: np.ndarray) -> tuple[str, str, str]:
+def _ras(volume: Volume, indices: np.ndarray) -> np.ndarray:
+    """Voxels (..., 3) -> mm."""
+    return indices @ volume.affine[:3, :3].T + volume.affine[:3, 3]
+
+
+def _words(ras: tuple[float, float, float], box: np.ndarray) -> tuple[str, str, str]:
     from_middle = ras[0] - box[:, 0].mean()
     side = "midline" if abs(from_middle) < _MIDLINE_MM else _SIDES[int(from_middle > 0)]
-    share = (ras[1:] - box[0, 1:]) / np.maximum(box[1, 1:] - box[0, 1:], 1e-6)
+    share = (np.array(ras[1:]) - box[0, 1:]) / np.maximum(box[1, 1:] - box[0, 1:], 1e-6)
     third = np.clip(np.floor(3 * share), 0, 2).astype(int)
     return side, _THIRDS[0][third[0]], _THIRDS[1][third[1]]

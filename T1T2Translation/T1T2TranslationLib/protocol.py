@@ -1,11 +1,13 @@
 """The messages between panel and worker: one JSON object a line, arrays in `.npy` files of the job's folder.
 
-    panel -> worker   {"command": "translate", "id", "folder", "input", "mask", "reference", "model", "device",
+    panel -> worker   {"command": "translate", "id", "folder", "input", "mask", "region", "reference", "model", "device",
                        "accept_any_input"}
-                      {"command": "compare", "id", "folder", "input", "mask", "reference", "translation"}
+                      {"command": "compare", "id", "folder", "input", "mask", "region", "reference", "translation"}
+                      {"command": "translate_file", "id", "folder", "source", "name", "results", "model", "device",
+                       "accept_any_input"}
                       {"command": "cancel", "id"}    {"command": "quit"}
     worker -> panel   {"event": "ready", ...}        {"event": "progress", "id", "fraction", "message"}
-                      {"event": "done", "id", "translation"}
+                      {"event": "done", "id", "translation"}      {"event": "done", "id", "files": {...}}
                       {"event": "error", "id", "kind", "message", "remedy"}
 
 An image is {"array": "<path>.npy", "affine": [[...]], "name": "..."}; its file lies in the job's folder, which the panel makes
@@ -14,9 +16,11 @@ and removes.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -31,6 +35,17 @@ Message = dict[str, Any]
 
 class UnreadableMessage(T1T2Error):
     """A line or a file between panel and worker that is not what the protocol promises."""
+
+
+@dataclass(frozen=True)
+class FilesDone:
+    """The results of a `file_request` are on disk.
+
+    were_there: since an earlier time; nothing was computed. notes: what a reader of them must know, in sentences.
+    """
+
+    were_there: bool
+    notes: tuple[str, ...] = ()
 
 
 # ---- lines
@@ -61,6 +76,7 @@ def translate_request(
     volume: Volume,
     *,
     mask: Volume | None = None,
+    region: Volume | None = None,
     reference: Volume | None = None,
     model: str,
     device: str = "auto",
@@ -75,8 +91,9 @@ def translate_request(
         "id": job,
         "folder": str(folder),
         "input": volume_to_message(volume, folder, "input"),
-        "mask": None if mask is None else volume_to_message(mask, folder, "mask"),
-        "reference": None if reference is None else volume_to_message(reference, folder, "reference"),
+        "mask": _optional_message(mask, folder, "mask"),
+        "region": _optional_message(region, folder, "region"),
+        "reference": _optional_message(reference, folder, "reference"),
         "model": model,
         "device": device,
         "accept_any_input": accept_any_input,
@@ -84,12 +101,13 @@ def translate_request(
 
 
 def translate_arguments(message: Mapping[str, Any]) -> dict[str, Any]:
-    """What `inference.translate` is to be called with: volume, model, mask, reference, device, accept_any_input."""
+    """What `inference.translate` is to be called with: volume, model, mask, region, reference, device, accept_any_input."""
     try:
         folder = Path(message["folder"])
         return {
             "volume": volume_from_message(message["input"], folder),
             "mask": _optional_volume(message["mask"], folder),
+            "region": _optional_volume(message["region"], folder),
             "reference": _optional_volume(message["reference"], folder),
             "model": str(message["model"]),
             "device": str(message["device"]),
@@ -107,6 +125,7 @@ def compare_request(
     translation: Translation,
     reference: Volume,
     mask: Volume | None = None,
+    region: Volume | None = None,
 ) -> Message:
     """Write the images into the job's folder and ask how far a translation is from a real image: no network is run.
 
@@ -117,14 +136,15 @@ def compare_request(
         "id": job,
         "folder": str(folder),
         "input": volume_to_message(volume, folder, "input"),
-        "mask": None if mask is None else volume_to_message(mask, folder, "mask"),
+        "mask": _optional_message(mask, folder, "mask"),
+        "region": _optional_message(region, folder, "region"),
         "reference": volume_to_message(reference, folder, "reference"),
         "translation": translation_to_message(translation, folder),
     }
 
 
 def compare_arguments(message: Mapping[str, Any]) -> dict[str, Any]:
-    """What a compare request holds: translation, volume, reference, mask."""
+    """What a compare request holds: translation, volume, reference, mask, region."""
     try:
         folder = Path(message["folder"])
         return {
@@ -132,9 +152,47 @@ def compare_arguments(message: Mapping[str, Any]) -> dict[str, Any]:
             "volume": volume_from_message(message["input"], folder),
             "reference": volume_from_message(message["reference"], folder),
             "mask": _optional_volume(message["mask"], folder),
+            "region": _optional_volume(message["region"], folder),
         }
     except (KeyError, TypeError) as error:
         raise UnreadableMessage(f"A compare request is incomplete ({error!r}).") from error
+
+
+def file_request(
+    job: str,
+    folder: Path,
+    *,
+    source: str,
+    name: str,
+    results: str,
+    model: str,
+    device: str = "auto",
+    accept_any_input: bool = False,
+) -> Message:
+    """Ask for the translation of a scan on disk into files, unless they are there: no image crosses, in neither direction.
+
+    source, name: of a `Scan`. results: the folder to write into, see `FileTranslation.in_folder`.
+    """
+    return {
+        "command": "translate_file",
+        "id": job,
+        "folder": str(folder),
+        "source": source,
+        "name": name,
+        "results": results,
+        "model": model,
+        "device": device,
+        "accept_any_input": accept_any_input,
+    }
+
+
+def file_arguments(message: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file request holds: source, name, results (a Path), model, device, accept_any_input."""
+    try:
+        words = {key: str(message[key]) for key in ("source", "name", "model", "device")}
+        return {**words, "results": Path(message["results"]), "accept_any_input": bool(message["accept_any_input"])}
+    except (KeyError, TypeError) as error:
+        raise UnreadableMessage(f"A translate_file request is incomplete ({error!r}).") from error
 
 
 def cancel_request(job: str) -> Message:
@@ -168,14 +226,18 @@ def read_progress(message: Mapping[str, Any]) -> tuple[float, str]:
         raise UnreadableMessage(f"A progress event is incomplete ({error!r}).") from error
 
 
-def done_event(job: str, translation: Translation, folder: Path) -> Message:
-    """Write the result's images into the job's folder and announce them."""
-    return {"event": "done", "id": job, "translation": translation_to_message(translation, folder)}
+def done_event(job: str, result: Translation | FilesDone, folder: Path) -> Message:
+    """Announce a result; its images are written into the job's folder, unless it lies in files of its own."""
+    if isinstance(result, FilesDone):
+        return {"event": "done", "id": job, "files": dataclasses.asdict(result)}
+    return {"event": "done", "id": job, "translation": translation_to_message(result, folder)}
 
 
-def read_done(message: Mapping[str, Any], folder: Path) -> Translation:
-    """The result a done event announces, read from the job's folder; raises UnreadableMessage."""
+def read_done(message: Mapping[str, Any], folder: Path) -> Translation | FilesDone:
+    """The result a done event announces, its images read from the job's folder; raises UnreadableMessage."""
     try:
+        if "files" in message:
+            return FilesDone(bool(message["files"]["were_there"]), tuple(map(str, message["files"]["notes"])))
         return translation_from_message(message["translation"], folder)
     except (KeyError, TypeError) as error:
         raise UnreadableMessage(f"A done event is incomplete ({error!r}).") from error
@@ -262,6 +324,10 @@ def _comparison_from_message(message: Mapping[str, Any], folder: Path) -> Compar
         metrics={region: dict(values) for region, values in message["metrics"].items()},
         registered=bool(message["registered"]),
     )
+
+
+def _optional_message(volume: Volume | None, folder: Path, stem: str) -> Message | None:
+    return None if volume is None else volume_to_message(volume, folder, stem)
 
 
 def _optional_volume(message: Mapping[str, Any] | None, folder: Path) -> Volume | None:

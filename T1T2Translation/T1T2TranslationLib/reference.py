@@ -11,7 +11,7 @@ import SimpleITK as sitk
 from .errors import Cancelled, UnsuitableVolume
 from .likeness import LEAST_LIKENESS, likeness
 from .metrics import compute_metrics, percentile_of_brain, to_unit
-from .regions import brain_region, is_skull_stripped, regions
+from .regions import T1_TO_T2, brain_region, is_skull_stripped, regions
 from .resampling import resample_mask, resample_onto, to_sitk
 from .translation import UNIT, Comparison, Progress, ignore_progress
 from .volume import Volume
@@ -37,14 +37,18 @@ def compare(
     input_volume: Volume,
     mask: Volume | None = None,
     progress: Progress = ignore_progress,
+    region: Volume | None = None,
+    sequences: tuple[str, str] = T1_TO_T2,
 ) -> Comparison:
     """Score a synthetic image against a real one of the same contrast and patient, protocol T2P-1.
 
     synthetic: on the grid of `input_volume`, in `UNIT`. reference: any grid and unit; where its grid is not the
     input's it is registered rigidly to the input (Mattes mutual information) and resampled.
     mask: the brain, on any grid; without it a whole head is scored over its "inner head".
+    region: where alone the synthetic image was made, on any grid. The unit is still that of the whole brain.
+    sequences: of the input and of the reference.
 
-    The error maps are 0 outside the reference's field of view and outside a known brain.
+    The error maps are 0 outside the region, the reference's field of view and a known brain.
     Raises UnsuitableVolume for a reference that cannot be brought to overlap, or is empty there; Cancelled.
     """
     progress(0.0, "Looking at the reference")
@@ -60,11 +64,15 @@ def compare(
     except ValueError as error:
         raise UnsuitableVolume(f"The reference '{name}' shows no brain: {error}.", "Choose a scan of this patient.") from error
     real = _int16(np.maximum(reference.array, 0) * (UNIT / unit))
-    shown = brain if brain_name == "brain" else seen
+    wanted = np.ones(input_volume.shape, dtype=bool) if region is None else resample_mask(region, input_volume)
+    shown = (brain if brain_name == "brain" else seen) & wanted
     difference = np.where(shown, synthetic.array.astype(np.float32) - real, 0)
     truth = to_unit(reference.array, brain)
-    masks = regions(brain, truth, input_volume.array, input_volume.spacing_mm, brain_name=brain_name)
-    metrics = compute_metrics(synthetic.array / np.float32(UNIT), truth, masks, input_volume.spacing_mm)
+    masks = regions(brain, truth, input_volume.array, input_volume.spacing_mm, brain_name=brain_name, sequences=sequences)
+    if region is not None:
+        masks = _within(masks, wanted)
+        truth = np.where(wanted, truth, np.float32(0))  # as the synthetic image: the region's rim is no error
+    metrics = compute_metrics(synthetic.array / np.float32(UNIT), truth, masks, input_volume.spacing_mm) if masks else {}
     alike = likeness(input_volume.array, reference.array, brain, input_volume.spacing_mm)
     progress(1.0, "Measured the error")
     return Comparison(
@@ -219,6 +227,12 @@ def _refuse_small_overlap(brain: np.ndarray, seen: np.ndarray, name: str) -> Non
             f"The reference '{name}' covers {overlap:.0%} of the brain; at least {_LEAST_OVERLAP:.0%} are needed.",
             "Choose a scan of the same patient with the whole brain in view.",
         )
+
+
+def _within(masks: dict[str, np.ndarray], wanted: np.ndarray) -> dict[str, np.ndarray]:
+    """What of the regions lies in the region of interest, named so; empty where that holds no brain."""
+    parts = {f"{name} in the region": mask & wanted for name, mask in masks.items()}
+    return {name: mask for name, mask in parts.items() if mask.any()}
 
 
 def _as_float(volume: Volume) -> Volume:

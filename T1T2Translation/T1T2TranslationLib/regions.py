@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import SimpleITK as sitk
@@ -19,6 +19,9 @@ _SCALP_AND_SKULL_MM = 13.0
 _BRAIN_HEIGHT_MM = 130.0
 # Some sets label healthy tissue too; no lesion fills half the brain.
 _LARGEST_LESION_SHARE = 0.5
+# What fluid is like in each sequence.
+_BRIGHT_FLUID, _DARK_FLUID = ("T2",), ("T1", "T1 with contrast agent", "FLAIR")
+T1_TO_T2 = ("T1", "T2")
 
 
 def is_skull_stripped(t1: Volume) -> bool:
@@ -50,24 +53,27 @@ def brain_mask(t1: Volume, mask: Volume | None = None) -> np.ndarray:
 def regions(
     brain: np.ndarray,
     truth_unit: np.ndarray,
-    t1: np.ndarray,
+    input_array: np.ndarray,
     spacing_mm: Sequence[float] | np.ndarray,
     segmentation: np.ndarray | None = None,
     brain_name: str = "brain",
+    sequences: tuple[str, str] = T1_TO_T2,
 ) -> dict[str, np.ndarray]:
     """Region name -> bool mask (i, j, k): the brain, CSF, and where a segmentation has a tumour, tumour and ring.
 
+    sequences: of the input and of the truth.
+
     tumour: segmentation > 0 inside the brain, without a label that alone covers half of it.
     ring: brain within 10 mm of the tumour, outside it.
-    CSF: outside the tumour, the brightest of the three Otsu classes of the real T2 that is also in the darkest of the
-    three Otsu classes of T1. Empty regions are left out.
+    CSF: outside the tumour, the brightest of the three Otsu classes of the T2 that is also in the darkest of the three
+    Otsu classes of the other image, where fluid is dark; of other pairs it is not known. Empty regions are left out.
     """
     found = {brain_name: brain}
     tumour = np.zeros_like(brain) if segmentation is None else _lesion(segmentation, brain)
     if tumour.any():
         found["tumour"] = tumour
         found["ring"] = (_distance_mm(tumour, spacing_mm) <= RING_MM) & brain & ~tumour
-    found["CSF"] = _brightest_class(truth_unit, brain) & _darkest_class(t1, brain) & brain & ~tumour
+    found["CSF"] = _fluid(dict(zip(sequences, (input_array, truth_unit), strict=True)), brain) & brain & ~tumour
     return {name: mask for name, mask in found.items() if mask.any()}
 
 
@@ -134,6 +140,15 @@ def _otsu_thresholds(image: np.ndarray, brain: np.ndarray) -> tuple[float, float
     otsu.Execute(sitk.GetImageFromArray(clipped[None]))
     low, high = otsu.GetThresholds()
     return low, high
+
+
+def _fluid(images: Mapping[str, np.ndarray], brain: np.ndarray) -> np.ndarray:
+    """Bright where fluid is bright and dark where it is dark; nowhere without one image of each kind. images: by sequence."""
+    bright = [image for sequence, image in images.items() if sequence in _BRIGHT_FLUID]
+    dark = [image for sequence, image in images.items() if sequence in _DARK_FLUID]
+    if not (bright and dark):
+        return np.zeros_like(brain)
+    return _brightest_class(bright[0], brain) & _darkest_class(dark[0], brain)
 
 
 def _brightest_class(image: np.ndarray, brain: np.ndarray) -> np.ndarray:

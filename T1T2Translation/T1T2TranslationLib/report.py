@@ -11,8 +11,10 @@ from string import Template
 
 import numpy as np
 
+from .colors import color_table, overlay_table
 from .head import find_head
-from .layers import ERROR_WINDOW
+from .interval import interval_of
+from .layers import LOOKS, Look
 from .measures import MEASURES
 from .output import staged_files
 from .pictures import AXIAL, PLANES, Plane, View, legend_of, png_of, view_of_head, worst_axial
@@ -21,8 +23,8 @@ from .volume import Volume
 
 # What the levels of a check mean to a reader.
 _LEVELS = {"green": "suitable", "amber": "translated, but look", "red": "translated in spite of it"}
-_ERROR_COLOURS, _GREY = "inferno", "gray"
 _SAID_ABOVE = ("mark", "disclaimer")
+_SIGNS = "; blue: synthetic too dark, red: too bright"
 
 
 class Html(str):
@@ -35,11 +37,15 @@ class _Column:
 
     title: str
     volume: Volume
-    low: float
-    high: float
-    colours: str
+    look: Look
     unit: str
     mark: str = ""  # written into every picture: a picture may be cut out of the page
+
+    @property
+    def table(self) -> np.ndarray:
+        """(256, 3) uint8 over the window: an error map is black where there is none."""
+        is_error = bool(self.look.title)
+        return overlay_table(self.look.colors, self.look.window, 0)[:, :3] if is_error else color_table(self.look.colors)
 
 
 def write_report(volume: Volume, translation: Translation, path: str | Path) -> None:
@@ -65,6 +71,7 @@ def render_report(volume: Volume, translation: Translation) -> str:
         made_by=f"{provenance.get('model', 'unknown model')} {provenance.get('model_version', '')}".strip(),
         date=str(provenance.get("date", "")).replace("T", " ").replace("+00:00", " UTC"),
         facts=_facts(view, translation),
+        interval=_interval(translation),
         notes=_join(_fill("<p class=note>$text</p>", text=warning) for warning in translation.warnings),
         count=len(columns),
         legends=_join(map(_legend, columns)),
@@ -80,19 +87,23 @@ def render_report(volume: Volume, translation: Translation) -> str:
 
 
 def _columns(volume: Volume, translation: Translation, source: str, target: str) -> list[_Column]:
+    """As the panel shows them: the same for every patient, so that colours can be compared."""
     unit = f"1/{UNIT} of {target}"
     comparison = translation.comparison
-    low, high = ERROR_WINDOW  # the same for every patient and in the panel: colours can be compared
-    columns = [
-        _Column(source, volume, *_window_of_tissue(volume), _GREY, "as scanned"),
-        _Column(f"{MARK} {target}", translation.synthetic, 0, UNIT, _GREY, unit, MARK),
+    scan = LOOKS["synthetic"]._replace(window=_window_of_tissue(volume))
+    found = [
+        _Column(source, volume, scan, "as scanned"),
+        _Column(f"{MARK} {target}", translation.synthetic, LOOKS["synthetic"], unit, MARK),
     ]
     if comparison:
-        columns.append(_Column(f"real {target}", comparison.reference, 0, UNIT, _GREY, unit))
-    columns.append(_Column("predicted error", translation.predicted_error, low, high, _ERROR_COLOURS, unit))
+        found.append(_Column(f"real {target}", comparison.reference, LOOKS["alignedReference"], unit))
+    errors = {"predictedError": translation.predicted_error}
     if comparison:
-        columns.append(_Column("true error", comparison.absolute_error, low, high, _ERROR_COLOURS, unit))
-    return columns
+        errors |= {"absoluteError": comparison.absolute_error, "signedError": comparison.signed_error}
+    return found + [
+        _Column(LOOKS[key].title.lower(), error, LOOKS[key], f"{unit}{_SIGNS * LOOKS[key].is_signed}")
+        for key, error in errors.items()
+    ]
 
 
 def _window_of_tissue(volume: Volume) -> tuple[float, float]:
@@ -123,7 +134,7 @@ def _picture(view: View, plane: Plane, index: int, column: _Column) -> Html:
         _PICTURE,
         width=f"{width:.1f}",
         height=f"{height:.1f}",
-        source=png_of(view.cut(column.volume.array, plane, index), column.low, column.high, column.colours),
+        source=png_of(view.cut(column.volume.array, plane, index), column.look.window, column.table),
         text=f"{column.title}, {plane.name}",
         left=plane.left,
         right=plane.right,
@@ -137,9 +148,9 @@ def _legend(column: _Column) -> Html:
     return _fill(
         _LEGEND,
         title=column.title,
-        source=legend_of(column.colours),
-        low=_end(column.low),
-        high=f"{_end(column.high)} and more",
+        source=legend_of(column.table),
+        low=_end(column.look.window[0]) + " and less" * column.look.is_signed,
+        high=f"{_end(column.look.window[1])} and more",
         unit=column.unit,
     )
 
@@ -160,11 +171,12 @@ def _facts(view: View, translation: Translation) -> Html:
     if comparison:
         where &= view.oriented((comparison.reference.array > 0) | (comparison.absolute_error.array > 0))
         place = "all that was compared"
-    facts = [("mean error predicted", _mean(view, translation.predicted_error, where), f"of {UNIT}, {place}")]
+    facts = [("mean error predicted", f"{_mean(view, translation.predicted_error, where):.0f}", f"of {UNIT}, {place}")]
     if comparison:
         region, scores = next(iter(comparison.metrics.items()), ("", {}))
         within = f"; {region}: {UNIT * scores['MAE']:.0f}" if "MAE" in scores else ""
-        facts.append(("mean error measured", _mean(view, comparison.absolute_error, where), f"of {UNIT}, {place}{within}"))
+        measured = _mean(view, comparison.absolute_error, where)
+        facts.append(("mean error measured", f"{measured:.0f}", f"of {UNIT}, {place}{within}"))
         facts += [(name, _number(scores[name]), region) for name in ("PSNR", "SSIM") if name in scores]
     worst = [level for level in ("red", "amber", "green") if any(check.level == level for check in translation.checks)]
     if worst:
@@ -175,9 +187,17 @@ def _facts(view: View, translation: Translation) -> Html:
     )
 
 
-def _mean(view: View, errors: Volume, where: np.ndarray) -> str:
+def _mean(view: View, errors: Volume, where: np.ndarray) -> float:
     """The mean of an error map over the voxels `where` (R, A, S)."""
-    return f"{view.oriented(errors.array)[where].mean() if where.any() else 0:.0f}"
+    return float(view.oriented(errors.array)[where].mean()) if where.any() else 0.0
+
+
+def _interval(translation: Translation) -> Html:
+    """One sentence; nothing of a model that states no interval."""
+    interval = interval_of(translation.provenance)
+    if interval is None:
+        return Html("")
+    return _fill("<p class=interval>$text</p>", text=interval.sentence(str, translation.predicted_error.array))
 
 
 def _check(check: Check) -> Html:
@@ -279,6 +299,7 @@ _PAGE = """<!DOCTYPE html>
 </header>
 <main>
 <dl class="facts">$facts</dl>
+$interval
 $notes
 <section class="images">
 <h2>Images</h2>
@@ -331,6 +352,7 @@ header .mark { display: inline-block; padding: 0.05rem 0.6rem; border: 1.5px sol
   border: solid var(--line); border-width: 1px 0; }
 .facts dt, .facts small { color: var(--soft); font-size: 0.8rem; }
 .facts dd { margin: 0; font-size: 1.5rem; font-variant-numeric: tabular-nums; }
+.interval { margin: 0 0 1rem; color: var(--soft); max-width: 60rem; }
 .note { margin: 0.4rem 0; padding: 0.5rem 0.8rem; border-left: 3px solid var(--amber); }
 .pictures { display: grid; grid-template-columns: repeat(var(--count), 1fr); gap: 0.4rem; align-items: start; }
 figure { position: relative; margin: 0; background: #000; border-radius: 0.25rem; overflow: hidden; }

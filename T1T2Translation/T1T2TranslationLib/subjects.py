@@ -36,6 +36,8 @@ SEQUENCES_OF = {
     "seg": "seg", "segm": "seg",
     "brain": "brain", "brainmask": "brain",
 }  # fmt: skip
+# Names of BraTS 2023 -> what people, and the models' cards, call the sequences.
+SEQUENCES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
 _LAST_WORD = re.compile(rf"(?:(.*)[-_. ])?({'|'.join(SEQUENCES_OF)})", re.IGNORECASE)
 
 _SESSION_NAMES = (
@@ -160,25 +162,39 @@ def refuse_shared_patients(subjects: Sequence[Subject]) -> None:
 
 
 def read_datalist(path: Path, source: str, target: str) -> list[Subject]:
-    """Every subject of a JSON object of lists, complete or not; image paths are relative to the file.
+    """Every subject of a JSON object of lists, complete or not; see `listed_subjects`.
 
-    An entry has its files under "images", or beside its other keys; a plain MONAI list's "image" and "label" are
-    `source` and `target`. Raises UnsuitableTrainingData if the file is no such list or nobody in it has both sequences.
+    Raises UnsuitableTrainingData if the file is no such list or nobody in it has both sequences.
     """
-    try:
-        table = json.loads(path.read_text(encoding="utf-8"))
-        entries = [(group, entry) for group, listed in table.items() if isinstance(listed, list) for entry in listed]
-        subjects = [_subject(entry, group, path.parent, source, target) for group, entry in entries if isinstance(entry, dict)]
-        subjects = _with_names([subject for subject in subjects if subject.images], path.parent)
-    except (OSError, ValueError, AttributeError, TypeError) as error:
-        raise UnsuitableTrainingData(
-            f"The data list '{path.name}' cannot be read ({error}).", "Give a JSON object of lists."
-        ) from error
+    subjects = listed_subjects(path, source, target)
     if all(subject.lacks(source, target) for subject in subjects):
         raise UnsuitableTrainingData(
             f"No subject in '{path.name}' has both {source} and {target}.", "Name the sequences with --source and --target."
         )
     return subjects
+
+
+def listed_subjects(path: Path, source: str, target: str) -> list[Subject]:
+    """Every subject of a JSON object of lists who has any image; image paths are relative to the file.
+
+    An entry has its files under "images", or beside its other keys; a plain MONAI list's "image" and "label" are
+    `source` and `target`, and an entry that is a file's name is a `source` alone, as in "test" of the Medical Segmentation
+    Decathlon. Raises UnsuitableTrainingData if the file is no such list.
+    """
+    try:
+        table = json.loads(path.read_text(encoding="utf-8"))
+        entries = [(group, entry) for group, listed in table.items() if isinstance(listed, list) for entry in listed]
+        entries = [(group, {"image": entry} if _is_image(entry) else entry) for group, entry in entries]
+        subjects = [_subject(entry, group, path.parent, source, target) for group, entry in entries if isinstance(entry, dict)]
+        return _with_names([subject for subject in subjects if subject.images], path.parent)
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
+        raise UnsuitableTrainingData(
+            f"The data list '{path.name}' cannot be read ({error}).", "Give a JSON object of lists."
+        ) from error
+
+
+def _is_image(entry: object) -> bool:
+    return isinstance(entry, str) and entry.lower().endswith((".nii", ".nii.gz"))
 
 
 def _subject(entry: dict[str, Any], group: str, folder: Path, source: str, target: str) -> Subject:
@@ -229,7 +245,8 @@ def load_case(subject: Subject, source: str, target: str) -> Case:
             f"{alike:.2f} times as well as by chance; {LEAST_LIKENESS} are needed.",
             "Look at the two images together, and leave the subject out or align them.",
         )
-    masks = regions(brain, truth, volume.array, volume.spacing_mm, segmentation, brain_name=name)
+    shown = SEQUENCES.get(source, source), SEQUENCES.get(target, target)
+    masks = regions(brain, truth, volume.array, volume.spacing_mm, segmentation, brain_name=name, sequences=shown)
     if segmentation is not None and segmentation.any() and "tumour" not in masks:
         log.warning("%s: the tumour mask is not used: it lies outside the brain, or each label fills half of it.", subject.id)
     return Case(subject, volume, truth, masks, seen, is_skull_stripped(volume))

@@ -66,3 +66,8 @@ class Translation:
     warnings: tuple[str, ...]
     provenance: Mapping[str, Any]
     comparison: Comparison | None = None
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader must know: checks that are not green, then warnings."""
+        return (*(check.message for check in self.checks if check.level != "green"), *self.warnings)

@@ -19,6 +19,7 @@ class State(Enum):
     CANCELLED = "cancelled"
 
 
+_OPEN = {State.WAITING, State.RUNNING}
 _CAN_BE_RETRIED = {State.REFUSED, State.FAILED, State.CANCELLED}
 
 
@@ -60,6 +61,16 @@ class WorkQueue:
     def waiting(self) -> list[Item]:
         return [item for item in self.items if item.state is State.WAITING]
 
+    @property
+    def ended(self) -> int:
+        """How many items neither wait nor run."""
+        return sum(item.state not in _OPEN for item in self.items)
+
+    @property
+    def can_retry(self) -> bool:
+        """Whether anything came to nothing and may be tried again."""
+        return any(item.state in _CAN_BE_RETRIED for item in self.items)
+
     def start_next(self) -> Item | None:
         """The next item, now running; None while one runs, in a pause, or when all is done."""
         if self.running is not None or self.is_paused or not self.waiting:
@@ -75,12 +86,8 @@ class WorkQueue:
 
     def cancel(self, item: Item) -> None:
         """Take an item back that waits or runs."""
-        if item.state in (State.WAITING, State.RUNNING):
+        if item.state in _OPEN:
             item.state, item.note = State.CANCELLED, ""
-
-    def cancel_all(self) -> None:
-        for item in self.items:
-            self.cancel(item)
 
     def retry(self, items: Iterable[Item]) -> None:
         """Let items wait again that came to nothing."""
@@ -90,7 +97,7 @@ class WorkQueue:
 
     def clear(self) -> None:
         """Forget all that is neither waiting nor running."""
-        self.items = [item for item in self.items if item.state in (State.WAITING, State.RUNNING)]
+        self.items = [item for item in self.items if item.state in _OPEN]
 
     def summary(self) -> dict[State, int]:
         """How many items are in each state that occurs."""

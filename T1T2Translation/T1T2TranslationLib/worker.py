@@ -15,7 +15,7 @@ import queue
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -38,6 +38,11 @@ class Worker:
         self._waiting: queue.SimpleQueue[protocol.Message] = queue.SimpleQueue()
         self._unanswered: dict[str, protocol.Message] = {}  # id -> request
         self._lock = threading.RLock()
+        self._works: dict[str, Callable[[str, Mapping[str, Any]], Translation | protocol.FilesDone]] = {
+            "translate": self._translate,
+            "compare": self._compare,
+            "translate_file": self._translate_file,
+        }
 
     def run(self) -> None:
         """Serve until stdin ends; does not return."""
@@ -64,7 +69,7 @@ class Worker:
 
     def _take(self, message: protocol.Message) -> None:
         job = str(message.get("id"))
-        if message.get("command") in ("translate", "compare"):
+        if str(message.get("command")) in self._works:
             with self._lock:
                 self._unanswered[job] = message
             self._waiting.put(message)
@@ -85,11 +90,10 @@ class Worker:
     def _serve(self, message: protocol.Message) -> None:
         job = str(message.get("id"))
         try:
-            work = self._compare if message["command"] == "compare" else self._translate
-            translation = work(job, message)
+            result = self._works[message["command"]](job, message)
             with self._lock:
                 if job in self._unanswered:
-                    self._answer(job, protocol.done_event(job, translation, Path(message["folder"])))
+                    self._answer(job, protocol.done_event(job, result, Path(message["folder"])))
         except T1T2Error as error:
             self._answer(job, protocol.error_to_message(error, job))
         except Exception as error:
@@ -114,7 +118,10 @@ class Worker:
         progress(0.0, "Starting")
         given = protocol.compare_arguments(message)
         translation: Translation = given["translation"]
-        comparison = compare(translation.synthetic, given["reference"], given["volume"], given["mask"], progress)
+        images = (translation.synthetic, given["reference"], given["volume"], given["mask"])
+        made = translation.provenance
+        sequences = made.get("source_sequence", "T1"), made.get("target_sequence", "T2")
+        comparison = compare(*images, progress, given["region"], sequences)
         warnings = tuple(dict.fromkeys(translation.warnings + comparison.warnings))
         return dataclasses.replace(translation, comparison=comparison, warnings=warnings)
 
@@ -126,6 +133,27 @@ class Worker:
         card = find_model(arguments.pop("model"))
         progress(0.0, "Loading the model")
         return translate(model=_loaded_model(str(card.folder), card.sha256), progress=progress, **arguments)
+
+    def _translate_file(self, job: str, message: Mapping[str, Any]) -> protocol.FilesDone:
+        """As `t1t2 translate` does a scan of a folder; what is there already is not made again."""
+        from .cohort import work_through
+        from .file_translation import FileTranslation
+        from .io import Scan
+
+        progress = self._progress(job)
+        progress(0.0, "Starting")
+        given = protocol.file_arguments(message)
+        card, force, scan = find_model(given["model"]), given["accept_any_input"], Scan(given["source"], given["name"])
+        files = FileTranslation.in_folder(scan.source, scan.name, given["results"], card)
+
+        def run(files: FileTranslation, scan: Scan) -> None:
+            _translate_function()  # or says how to get torch
+            files.run(_loaded_model(str(card.folder), card.sha256), given["device"], force, progress)
+
+        tally = work_through([scan], lambda scan: files, card, force, run)
+        for error in (*tally.refused.values(), *tally.failed.values()):
+            raise error
+        return protocol.FilesDone(bool(tally.done_before), tuple(files.notes()))
 
     # ---- both
 
@@ -184,7 +212,7 @@ def _remove_images(request: Mapping[str, Any]) -> None:
     with contextlib.suppress(OSError, KeyError, TypeError):
         folder = Path(request["folder"])
         translation = request.get("translation", {})
-        images = (request["input"], request["mask"], request["reference"])
+        images = [request.get(name) for name in ("input", "mask", "region", "reference")]
         for image in (*images, translation.get("synthetic"), translation.get("predicted_error")):
             if image and Path(image["array"]).parent == folder:
                 Path(image["array"]).unlink(missing_ok=True)

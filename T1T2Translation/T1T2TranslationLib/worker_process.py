@@ -64,6 +64,16 @@ class WorkerProcess:
         """Have a translation compared with a real image, see `protocol.compare_request`; on_done gets it with its comparison."""
         self._ask(protocol.compare_request, arguments, on_progress, on_done, on_error)
 
+    def translate_file(
+        self,
+        arguments: Mapping[str, Any],
+        on_progress: Progress,
+        on_done: Callable[[protocol.FilesDone], Any],
+        on_error: Callable[[T1T2Error], Any],
+    ) -> None:
+        """Have a scan on disk translated into files, see `protocol.file_request`: the worker reads and writes them."""
+        self._ask(protocol.file_request, arguments, on_progress, on_done, on_error)
+
     def warm_up(self) -> None:
         """Start the process before there is anything to do: loading PyTorch takes seconds."""
         if not self.is_running:
@@ -74,7 +84,7 @@ class WorkerProcess:
         request: Callable[..., protocol.Message],
         arguments: Mapping[str, Any],
         on_progress: Progress,
-        on_done: Callable[[Translation], Any],
+        on_done: Callable[[Any], Any],
         on_error: Callable[[T1T2Error], Any],
     ) -> None:
         self.warm_up()

@@ -7,6 +7,7 @@ from T1T2TranslationLib import curves
 
 from . import nodes
 from .compare_layout import CHART_LAYOUT, PLANES, enter, viewDescription
+from .parameters import resultNode
 
 _VIEW = "T1T2Chart"
 _ROLE = "T1T2.Chart"
@@ -38,7 +39,7 @@ def show(name, parameters):
     """Make or update a chart and lay it under the synthetic volume's views; returns its node."""
     synthetic = parameters.syntheticVolume
     volumes = {
-        key: nodes.asVolume(parameters.getValue(f"{key}Volume"), inWorld=False)
+        key: nodes.asVolume(resultNode(parameters, key), inWorld=False)
         for key in ("synthetic", "absoluteError", "signedError", "alignedReference")
     }
     shown = volumes["absoluteError"].array > 0

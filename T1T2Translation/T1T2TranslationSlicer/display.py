@@ -1,11 +1,14 @@
 """What the slice views show of the results: image or lens behind, an error map over it, its legend."""
 
+import numpy as np
 import slicer
 from slicer.i18n import tr as _
 from T1T2TranslationLib import layers
-from T1T2TranslationLib.lens import Lens
+from T1T2TranslationLib.lens import SMOOTHING_MM, Lens
+from T1T2TranslationLib.smoothing import smoothed
 
-from . import compare_layout, nodes
+from . import compare_layout, looks, nodes
+from .parameters import resultNode
 
 
 class Display:
@@ -35,10 +38,17 @@ class Display:
         """Follow sliders and switches: threshold, legend, opacity and lens, in the views that show our results."""
         if parameters.syntheticVolume is None:
             return
-        self._setThreshold(parameters)
+        self.color(parameters)
         self._setLegends(parameters)
         self._setLens(parameters)
         self._setOpacity(parameters)
+
+    def color(self, parameters):
+        """Colour the error maps from the threshold on."""
+        for key in layers.OVERLAYS:
+            node = resultNode(parameters, key)
+            if node is not None:
+                looks.setThreshold(node, parameters.errorThreshold)
 
     def forget(self):
         """Let go of every voxel."""
@@ -75,21 +85,13 @@ class Display:
 
     # ---- the error map
 
-    def _setThreshold(self, parameters):
-        for key in layers.ABOVE_THRESHOLD:
-            node = parameters.getValue(f"{key}Volume")
-            if node is not None:
-                node.GetVolumeDisplayNode().SetThreshold(max(parameters.errorThreshold, 1), 32767)
-                node.GetVolumeDisplayNode().SetApplyThreshold(True)
-
     def _setLegends(self, parameters):
         report = layers.read_summary(parameters.syntheticVolume.GetAttribute("T1T2.Provenance"))
         for key, title in report.get("overlays", {}).items():
-            node = parameters.getValue(f"{key}Volume")
+            node = resultNode(parameters, key)
             if node is not None:
-                legend = slicer.modules.colors.logic().AddDefaultColorLegendDisplayNode(node)
-                legend.SetTitleText(layers.legend_title(_, key, title, parameters.errorThreshold))
-                legend.SetLabelFormat("%.0f")
+                legend = _legend(node)
+                legend.SetTitleText(layers.legend_title(_, key, title, parameters.errorThreshold, parameters.overlayOpacity))
                 legend.SetVisibility(key == parameters.overlay and parameters.overlayVisible)
 
     # ---- the lens
@@ -97,8 +99,7 @@ class Display:
     def _setLens(self, parameters):
         if parameters.lensStrength > 0 and self._canLens(parameters):
             node = self._lensNode(parameters)
-            image = slicer.util.arrayFromVolume(node)
-            self._lens.write(image, parameters.errorThreshold, parameters.lensStrength)
+            self._lens.write(slicer.util.arrayFromVolume(node), parameters.errorThreshold, parameters.lensStrength)
             slicer.util.arrayFromVolumeModified(node)
         if parameters.lensVolume is not None:
             self._exchange(parameters)
@@ -123,9 +124,11 @@ class Display:
             synthetic.SetNodeReferenceID("T1T2.Lens", node.GetID())
             self._lensOf = None
         if key != self._lensOf:
-            nodes.fill(node, nodes.asVolume(synthetic, inWorld=False), synthetic)
-            arrays = [slicer.util.arrayFromVolume(image) for image in (synthetic, error, source)]
-            self._lens, self._lensOf = Lens(*arrays, window, layers.IMAGE_WINDOW), key
+            images = [slicer.util.arrayFromVolume(image) for image in (synthetic, source)]
+            smooth = smoothed(nodes.asVolume(error, inWorld=False), SMOOTHING_MM).array.transpose(2, 1, 0)
+            self._lens, self._lensOf = Lens(images[0], smooth, images[1], window, layers.IMAGE_WINDOW), key
+            slicer.util.updateVolumeFromArray(node, np.zeros((*smooth.shape, 3), np.uint8))
+            nodes.place(node, synthetic)
         return node
 
     def _exchange(self, parameters):
@@ -137,13 +140,24 @@ class Display:
 
 
 def _overlay(parameters):
-    return parameters.getValue(f"{parameters.overlay}Volume") if parameters.overlay else None
+    return resultNode(parameters, parameters.overlay) if parameters.overlay else None
 
 
 def shownError(parameters):
     """The absolute error that lens and search go by: the true one unless the predicted one is shown; None without results."""
     isTrue = parameters.overlay != "predictedError" and parameters.absoluteErrorVolume is not None
     return parameters.absoluteErrorVolume if isTrue else parameters.predictedErrorVolume
+
+
+def _legend(node):
+    """The legend of an error map, made when first wanted: small, or it would cover a small view."""
+    logic = slicer.modules.colors.logic()
+    legend = logic.GetColorLegendDisplayNode(node)
+    if legend is None:
+        legend = logic.AddDefaultColorLegendDisplayNode(node)
+        legend.SetSize(0.1, 0.5)  # shares of the view; the letters follow the width
+        legend.SetLabelFormat("%.0f")
+    return legend
 
 
 def _window(node):
@@ -156,7 +170,7 @@ def _window(node):
 def _ids(parameters):
     """Of every result that may lie in a view."""
     keys = (*layers.OVERLAYS, "synthetic", "lens", "alignedReference")
-    return {node.GetID() for node in (parameters.getValue(f"{key}Volume") for key in keys) if node is not None}
+    return {node.GetID() for node in (resultNode(parameters, key) for key in keys) if node is not None}
 
 
 def _composites():

@@ -4,9 +4,10 @@ import qt
 from slicer.i18n import tr as _
 from T1T2TranslationLib import input_light
 from T1T2TranslationLib.catalog import list_models
-from T1T2TranslationLib.checks import check_input
+from T1T2TranslationLib.checks import check_input, check_model, refuse_unfit_mask
 from T1T2TranslationLib.errors import UnsuitableVolume
 from T1T2TranslationLib.head import find_head
+from T1T2TranslationLib.resampling import resample_mask
 from T1T2TranslationLib.translation import Check
 
 from . import nodes
@@ -15,14 +16,20 @@ from .section import Section
 _PATIENCE_MS = 150  # the panel appears first
 
 
-def checksOf(node, sourceSequence):
-    """What the input checks say of a node, as `check_input` says it; a refusal is one red check."""
+def checksOf(node, sourceSequence, card=None, maskNode=None):
+    """What the input checks say of a node, and the card of where its model is weak, as `translate` says it.
+
+    What cannot be translated at all is one red check.
+    """
     try:
-        nodes.refuseUnsuitable(node)
-        volume = nodes.asVolume(node, inWorld=False)
-        return check_input(volume, find_head(volume), sourceSequence)
+        given = nodes.volumesOf(node, None, maskNode)
+        volume, mask = given["volume"], given["mask"]
+        if mask is not None:
+            refuse_unfit_mask(mask)
+        head = find_head(volume, None if mask is None else resample_mask(mask, volume))
+        return check_input(volume, head, sourceSequence) + (check_model(card, head) if card else ())
     except UnsuitableVolume as error:
-        return (Check("volume", "red", error.message),)
+        return (Check(input_light.UNUSABLE, "red", str(error)),)
 
 
 class InputCheckSection(Section):
@@ -31,7 +38,7 @@ class InputCheckSection(Section):
     uiFile = "InputCheck.ui"
 
     def setup(self):
-        self._lookedAt = None
+        self._lookedAt, self._checks = None, ()
         self.panel.ui.inputsCollapsibleButton.layout().addRow(self.widget)
         self.ui.lightLabel.setVisible(False)
         self._timer = qt.QTimer()
@@ -54,26 +61,42 @@ class InputCheckSection(Section):
             self.ui.lightLabel.setVisible(False)
         elif wanted != self._lookedAt:
             self._timer.start()
+        else:
+            self._show()
+
+    def reasonNotToApply(self):
+        wanted = self._wanted()
+        isKnown = wanted is not None and wanted == self._lookedAt
+        return input_light.refusal(_, self._checks, self.parameters.acceptAnyInput) if isKnown else ""
 
     def _wanted(self):
         """What a look would look at; None where there is nothing."""
-        node = self.parameters.inputVolume
-        if node is None:
-            return None
-        image = node.GetImageData()
-        return node.GetID(), image and image.GetMTime(), self._source()
+        chosen = self.parameters
+        return chosen.inputVolume and (_stamp(chosen.inputVolume), _stamp(chosen.maskNode), chosen.model)
 
-    def _source(self):
-        """The sequence that the chosen model reads."""
-        cards = (card for card in list_models() if card.usable and card.name == self.parameters.model)
-        return next((card.source for card in cards), "T1")
+    def _card(self):
+        """Of the chosen model; None where it is not here."""
+        return next((card for card in list_models() if card.usable and card.name == self.parameters.model), None)
 
     def look(self):
-        """Show the light."""
+        """Look, and show the light."""
         if self.parameters is None or self._wanted() is None:
             return
         self._lookedAt = self._wanted()
-        checks = checksOf(self.parameters.inputVolume, self._source())
-        self.ui.lightLabel.setText(input_light.as_html(_, checks))
-        self.ui.lightLabel.setToolTip(input_light.as_tooltip(checks))
+        card = self._card()
+        chosen = self.parameters
+        self._checks = checksOf(chosen.inputVolume, card.source if card else "T1", card, chosen.maskNode)
+        self.panel.update()  # which may forbid to apply now, and shows the light
+
+    def _show(self):
+        self.ui.lightLabel.setText(input_light.as_html(_, self._checks, self.parameters.acceptAnyInput))
+        self.ui.lightLabel.setToolTip(input_light.as_tooltip(self._checks))
         self.ui.lightLabel.setVisible(True)
+
+
+def _stamp(node):
+    """What changes with the voxels or segments of a node."""
+    if node is None:
+        return None
+    content = node.GetSegmentation() if node.IsA("vtkMRMLSegmentationNode") else node.GetImageData()
+    return node.GetID(), content and content.GetMTime()

@@ -48,7 +48,7 @@ class SyntheticMarks(VTKObservationMixin):
             # An error map over a real image leaves that a real image.
             _isSynthetic(over) and over.GetAttribute("T1T2.Kind") not in OVERLAYS and composite.GetForegroundOpacity() > 0
         )
-        words = f"{MARK} + {_('scan')}" if _isLens(behind) else MARK
+        words = f"{MARK} + {_('scan (blue)')}" if _isLens(behind) else MARK
         text = self._texts[name]
         if bool(text.GetVisibility()) != isSynthetic or text.GetInput() != words:
             text.SetInput(words)

@@ -34,6 +34,7 @@ class ModelsSection(Section):
         if seen != self._fitFor:
             self._fitFor = seen
             self._judge(node)
+        self._showUse(self._cards[self.ui.cardSelector.currentIndex])
 
     def onCollapsed(self, isCollapsed):
         if self.parameters is not None:
@@ -74,8 +75,16 @@ class ModelsSection(Section):
             return
         card = self._cards[index]
         self.ui.cardBrowser.setMarkdown(model_page.as_markdown(_, card))
-        self.ui.useModelButton.setEnabled(card.usable)
         self.ui.modelFitLabel.setText(self._fit(card))
+        self._showUse(card)
+
+    def _showUse(self, card):
+        """Whether the shown model can be put to use, and why not."""
+        reason = "" if card.usable else _("It is broken; its card says why.")
+        if self.parameters is not None and self.parameters.model == card.name:
+            reason = _("This model is the one in use.")
+        self.ui.useModelButton.setEnabled(not reason)
+        self.ui.useModelButton.setToolTip(reason or _("Translate with this model."))
 
     def _fit(self, card):
         """Whether the model takes the chosen volume, in a sentence."""

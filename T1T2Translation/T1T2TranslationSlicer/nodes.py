@@ -5,8 +5,13 @@ import slicer
 import vtk
 from slicer.i18n import tr as _
 from T1T2TranslationLib import panel
+from T1T2TranslationLib.box import inside_box
 from T1T2TranslationLib.errors import UnsuitableVolume
 from T1T2TranslationLib.volume import Volume
+
+from . import looks
+
+_OWN_ID = "T1T2.Output"  # attribute of each output node: its own ID
 
 
 def refuseUnsuitable(node):
@@ -17,13 +22,44 @@ def refuseUnsuitable(node):
     kind = node.GetNodeTagName() if isScalar else "VectorVolume"
     isSynthetic = node.GetAttribute("T1T2.Synthetic") is not None
     isFrame = any(browser.GetSequenceNode(node) for browser in slicer.util.getNodesByClass("vtkMRMLSequenceBrowserNode"))
-    reason = panel.refusal(_, node.GetName(), kind, hasVoxels, isSynthetic, isFrame)
-    if reason:
-        raise UnsuitableVolume(reason, _("Choose another volume."))
+    refusal = panel.refusal(_, node.GetName(), kind, hasVoxels, isSynthetic, isFrame)
+    if refusal:
+        raise UnsuitableVolume(*refusal)
+
+
+def volumesOf(inputVolume, referenceVolume=None, maskNode=None, regionNode=None):
+    """What `inference.translate` takes of these nodes: volume, reference, mask and region; raises UnsuitableVolume."""
+    for node in (inputVolume, referenceVolume):
+        if node is not None:
+            refuseUnsuitable(node)
+    if referenceVolume is inputVolume:
+        raise UnsuitableVolume(_("The real T2 is the T1 volume itself."), _("Choose another volume, or none."))
+    # Nodes under one and the same transform are compared where they lie, those under different ones in the world.
+    others = [node for node in (referenceVolume, maskNode, regionNode) if node is not None and node.IsA("vtkMRMLVolumeNode")]
+    inWorld = any(node.GetTransformNodeID() != inputVolume.GetTransformNodeID() for node in others)
+    volume = asVolume(inputVolume, inWorld)
+    return {
+        "volume": volume,
+        "mask": maskNode and _asPlace(maskNode, inputVolume, volume, inWorld),
+        "region": regionNode and _asPlace(regionNode, inputVolume, volume, inWorld),
+        "reference": referenceVolume and asVolume(referenceVolume, inWorld),
+    }
+
+
+def _asPlace(node, inputVolume, volume, inWorld):
+    """What a segmentation, box or label map surrounds: a volume that is not 0 there. volume: the input's."""
+    if node.IsA("vtkMRMLSegmentationNode"):
+        return volume.with_array(segmented(node, inputVolume), node.GetName())
+    if node.IsA("vtkMRMLMarkupsROINode"):
+        return volume.with_array(boxed(node, inputVolume), node.GetName())
+    return asVolume(node, inWorld)
 
 
 def asVolume(node, inWorld):
     """The voxels of a node as (i, j, k) and where they lie: in the node's own space, or in the world."""
+    if node.GetImageData() is None:
+        what = _("'{name}' holds no voxels.").format(name=node.GetName())
+        raise UnsuitableVolume(what, _("Load it again, or choose another volume."))
     matrix = vtk.vtkMatrix4x4()
     node.GetIJKToRASMatrix(matrix)
     affine = slicer.util.arrayFromVTKMatrix(matrix)
@@ -54,18 +90,37 @@ def segmented(segmentation, volumeNode, segmentIds=None):
             slicer.mrmlScene.RemoveNode(node)
 
 
-def isOutputOf(node, inputVolume, model):
-    """Whether a node holds what this model made of this input, and may be made anew; another model's result stays."""
-    if node is None or node.GetNodeReference("T1T2.Input") is not inputVolume:
-        return False
-    return node.GetAttribute("T1T2.Model") == model
+def boxed(box, volumeNode):
+    """Where a box (Markups ROI) is, (i, j, k) uint8 on the volume's grid, whatever linear transforms the two lie under."""
+    if not all(box.GetSize()):
+        what = _("The box '{name}' has no size.").format(name=box.GetName())
+        raise UnsuitableVolume(what, _("Place it in a slice view first, in the module Markups."))
+    between, transforms = vtk.vtkMatrix4x4(), [node.GetParentTransformNode() for node in (volumeNode, box)]
+    areWarped = any(transform is not None and not transform.IsTransformToWorldLinear() for transform in transforms)
+    if areWarped and transforms[0] is not transforms[1]:
+        what = _("Between '{name}' and the T1 volume lies a transform that is not linear.").format(name=box.GetName())
+        raise UnsuitableVolume(what, _("Harden the transform in the module Data, and try again."))
+    slicer.vtkMRMLTransformNode.GetMatrixTransformBetweenNodes(*transforms, between)
+    indexToRas = vtk.vtkMatrix4x4()
+    volumeNode.GetIJKToRASMatrix(indexToRas)
+    toNode, toBox, fromIndex = (
+        slicer.util.arrayFromVTKMatrix(matrix) for matrix in (between, box.GetObjectToNodeMatrix(), indexToRas)
+    )
+    shape = slicer.util.arrayFromVolume(volumeNode).shape[::-1]
+    return inside_box(shape, np.linalg.inv(toBox) @ toNode @ fromIndex, box.GetSize())
+
+
+def isOutput(node):
+    """Whether one of our translations made this node; a user's copy, which remembers another ID, is the user's."""
+    return node.GetAttribute(_OWN_ID) == node.GetID()
 
 
 def newOutput(layer, inputVolume):
     """A node beside the input in the subject hierarchy, coloured and windowed for what it shows."""
     name = slicer.mrmlScene.GenerateUniqueName(layer.volume.name)
-    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", name)
+    node = slicer.mrmlScene.AddNewNodeByClass(looks.nodeClass(layer.key), name)
     node.SetNodeReferenceID("T1T2.Input", inputVolume.GetID())
+    node.SetAttribute(_OWN_ID, node.GetID())
     node.SetAttribute("T1T2.Synthetic", None if layer.key == "alignedReference" else "1")
     node.SetAttribute("T1T2.Kind", layer.key)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
@@ -73,20 +128,18 @@ def newOutput(layer, inputVolume):
     if inputItem:
         hierarchy.CreateItem(hierarchy.GetItemParent(inputItem), node)  # or moves the item that Slicer made by itself
     node.CreateDefaultDisplayNodes()
-    display = node.GetVolumeDisplayNode()
-    if layer.colors != "Grey":  # which it has by default
-        display.SetAndObserveColorNodeID(f"vtkMRMLColorTableNodeFile{layer.colors}.txt")
-    display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(*layer.window)
-    if layer.hides_zero:
-        display.SetThreshold(1, 32767)
-        display.SetApplyThreshold(True)
+    looks.setLook(node)
     return node
 
 
 def fill(node, volume, inputVolume):
     """Voxels, exactly the input's geometry, and its parent transform."""
     slicer.util.updateVolumeFromArray(node, volume.array.transpose(2, 1, 0))
+    place(node, inputVolume)
+
+
+def place(node, inputVolume):
+    """Exactly the input's geometry, and its parent transform."""
     matrix = vtk.vtkMatrix4x4()
     inputVolume.GetIJKToRASMatrix(matrix)
     node.SetIJKToRASMatrix(matrix)
@@ -103,6 +156,22 @@ def companions(node):
         for index in range(node.GetNumberOfNodeReferences(role))
     ]
     return [companion for companion in found if companion is not None]
+
+
+def unusedTables():
+    """Our colour tables that colour nothing any more, see looks.py."""
+    displays = slicer.util.getNodesByClass("vtkMRMLDisplayNode")
+    used = {display.GetColorNodeID() for display in displays}
+    tables = slicer.util.getNodesByClass("vtkMRMLColorTableNode")
+    return [table for table in tables if table.GetAttribute("T1T2.Colors") and table.GetID() not in used]
+
+
+def giveViewsBack(node):
+    """Views that show an output node behind all else show its input again."""
+    inputVolume = node.GetNodeReference("T1T2.Input")
+    for view in slicer.util.getNodesByClass("vtkMRMLSliceCompositeNode"):
+        if inputVolume is not None and view.GetBackgroundVolumeID() == node.GetID():
+            view.SetBackgroundVolumeID(inputVolume.GetID())
 
 
 def remove(node):

@@ -13,6 +13,7 @@ class T1T2TranslationParameterNode:
     inputVolume: vtkMRMLScalarVolumeNode
     referenceVolume: vtkMRMLScalarVolumeNode
     maskNode: vtkMRMLNode  # a segmentation or a label map
+    regionNode: vtkMRMLNode  # a box (Markups ROI), a segmentation or a label map
     regionsNode: vtkMRMLSegmentationNode  # to measure the error in its segments
     model: str = "t1_to_t2"
     device: Annotated[str, Choice(["auto", "cpu", "cuda", "mps"])] = "auto"
@@ -30,3 +31,17 @@ class T1T2TranslationParameterNode:
     signedErrorVolume: vtkMRMLScalarVolumeNode
     alignedReferenceVolume: vtkMRMLScalarVolumeNode
     lensVolume: vtkMRMLScalarVolumeNode
+
+
+def resultNode(parameters, key):
+    """The node of the last translation that shows a layer, by the key that `layers.Layer` gives it; None without one."""
+    return parameters.getValue(_nameOf(key))
+
+
+def setResultNode(parameters, key, node):
+    """Let a node, or None, show a layer of the last translation."""
+    parameters.setValue(_nameOf(key), node)
+
+
+def _nameOf(key):
+    return f"{key}Volume"

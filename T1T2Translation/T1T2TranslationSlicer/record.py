@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from T1T2TranslationLib import layers
 from T1T2TranslationLib.errors import T1T2Error, UnsuitableVolume
 
-from . import nodes, results
+from . import nodes, result_nodes
 from .section import Section
 
 _DEVICES = ("cpu", "cuda", "mps")
@@ -20,27 +20,38 @@ class RecordSection(Section):
     uiFile = "Record.ui"
 
     def setup(self):
-        self._shown = []
+        self._listed = self._written = None
         self.ui.resultSelector.connect("currentIndexChanged(int)", self.onChosen)
         self.ui.reproduceButton.connect("clicked()", self.onReproduce)
         self.ui.exportButton.connect("clicked()", self.onExport)
 
     def onSceneClosing(self):
-        self._shown = []
+        self._listed = self._written = None
         self.ui.resultSelector.clear()
 
     def update(self):
         found = [node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if _isResult(node)]
         self.ui.recordCollapsibleButton.setVisible(bool(found))
-        shown = [(node.GetID(), node.GetName(), node.GetAttribute("T1T2.Provenance")) for node in found]
-        if shown == self._shown:
-            return
-        self._shown = shown
-        self.ui.resultSelector.clear()
-        for nodeId, name, _provenance in shown:
-            self.ui.resultSelector.addItem(name, nodeId)
         synthetic = self.parameters.syntheticVolume
-        self.ui.resultSelector.setCurrentIndex(max(0, self.ui.resultSelector.findData(synthetic.GetID() if synthetic else "")))
+        listed = [(node.GetID(), node.GetName()) for node in found], synthetic and synthetic.GetID()
+        if listed != self._listed:
+            self._listed = listed
+            self._list(*listed)
+        self._write()
+
+    def _list(self, rows, shownId):
+        self.ui.resultSelector.clear()
+        for nodeId, name in rows:
+            self.ui.resultSelector.addItem(name, nodeId)
+        self.ui.resultSelector.setCurrentIndex(max(0, self.ui.resultSelector.findData(shownId or "")))
+
+    def _write(self):
+        """The chosen result's record, where it or the node has changed."""
+        node = self.result
+        stamp = node and (node.GetID(), node.GetMTime())
+        if stamp != self._written:
+            self._written = stamp
+            self.ui.recordLabel.setText(_asText(result_nodes.report(node)) if node is not None else "")
 
     @property
     def result(self):
@@ -48,13 +59,12 @@ class RecordSection(Section):
         return slicer.mrmlScene.GetNodeByID(self.ui.resultSelector.currentData or "")
 
     def onChosen(self, index):
-        node = self.result
-        self.ui.recordLabel.setText(_asText(results.report(node)) if node is not None else "")
+        self._write()
 
     def onReproduce(self):
         """Choose what this result was made with; Apply stays for the user to press."""
         node = self.result
-        report, chosen = results.report(node), self.parameters
+        report, chosen = result_nodes.report(node), self.parameters
         inputVolume = node.GetNodeReference("T1T2.Input")
         if inputVolume is None:
             self.panel.showMessage(_("The T1 volume of '{name}' is no longer there.").format(name=node.GetName()), isError=True)
@@ -63,6 +73,7 @@ class RecordSection(Section):
             chosen.inputVolume = inputVolume
             chosen.referenceVolume = node.GetNodeReference("T1T2.Reference")
             chosen.maskNode = node.GetNodeReference("T1T2.Mask")
+            chosen.regionNode = node.GetNodeReference("T1T2.Region")
             chosen.model = report["model"]
             chosen.device = report["device"] if report["device"] in _DEVICES else "auto"
             chosen.acceptAnyInput = any(check["level"] == "red" for check in report["checks"])
@@ -71,6 +82,8 @@ class RecordSection(Section):
     def _reproduced(self, report, node):
         if report.get("mask_given") and node.GetNodeReference("T1T2.Mask") is None:
             return _("All is chosen as for '{name}', but its mask is no longer there.").format(name=node.GetName())
+        if report.get("region_given") and node.GetNodeReference("T1T2.Region") is None:
+            return _("All is chosen as for '{name}', but its region of interest is no longer there.").format(name=node.GetName())
         return _("All is chosen as for '{name}': press Apply to make it again.").format(name=node.GetName())
 
     def onExport(self):
@@ -118,17 +131,19 @@ def _translationOf(synthetic):
     if "predictedError" not in volumes:
         what = _("The predicted error of '{name}' is no longer there.").format(name=synthetic.GetName())
         raise UnsuitableVolume(what, _("Translate again, and export then."))
-    return layers.translation_of(results.report(synthetic), volumes)
+    return layers.translation_of(result_nodes.report(synthetic), volumes)
 
 
 def _asText(report):
     checks = [f"{check['level']}: {check['message']}" for check in report["checks"] if check["level"] != "green"]
+    areas = [name for key, name in (("mask_given", _("a mask")), ("region_given", _("a region of interest"))) if report.get(key)]
     rows = [
         (_("Model"), f"{report['model']} {report.get('model_version', '')}"),
         (_("Weights"), f"SHA-256 {report['weights_sha256'][:16]}…"),
         (_("Software"), f"{report.get('software', '')}, torch {report.get('torch', '')}"),
         (_("Device"), f"{report['device']}, {report.get('precision', '')}"),
         (_("Date"), report.get("date", "")),
+        (_("Restricted to"), ", ".join(areas) or _("nothing, the whole head")),
         (_("Input checks"), " ".join(checks) or _("all green")),
     ]
     return "\n".join(f"{name}: {value}" for name, value in rows)

@@ -6,7 +6,8 @@ import slicer
 class Section:
     """Base of the panel's sections, which `sections.SECTIONS` lists from top to bottom.
 
-    A derived class names its file in `uiFile` and overrides what it needs of `setup`, `update`, `onSceneClosing` and `cleanup`.
+    A derived class names its file in `uiFile` and overrides what it needs of `setup`, `update`, `reasonNotToApply`,
+    `onSceneClosing` and `cleanup`.
     It finds its widgets in `self.ui` and the panel's parameter node in `self.parameters`. A widget of its file with a
     `SlicerParameterName` is tied to that parameter by the panel.
     """
@@ -31,6 +32,10 @@ class Section:
 
     def update(self):
         """Show what is chosen and what is there; called often, always with a parameter node: be quick."""
+
+    def reasonNotToApply(self):
+        """Why the chosen input would be refused as things are chosen; "" if it would not, or nobody knows yet."""
+        return ""
 
     def onSceneClosing(self):
         """Let go of every node; called before the scene is closed."""

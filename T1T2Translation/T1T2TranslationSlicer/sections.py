@@ -1,9 +1,9 @@
 """Which sections the panel has below its results, from top to bottom: a new one is one more line here."""
 
 from .batch import BatchSection
-from .doctor import DoctorSection
+from .help import HelpSection
 from .input_check import InputCheckSection
-from .measures import MeasuresSection
+from .measuring import MeasuresSection
 from .models import ModelsSection
 from .record import RecordSection
 from .suspicious import SuspiciousPlacesSection
@@ -17,5 +17,5 @@ SECTIONS = (
     RecordSection,
     BatchSection,
     ModelsSection,
-    DoctorSection,
+    HelpSection,
 )

@@ -4,6 +4,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from T1T2TranslationLib import layers
+from T1T2TranslationLib.interval import interval_of
 
 from . import compare_layout
 from .marks import SyntheticMarks
@@ -18,7 +19,7 @@ class ViewingSection(Section):
     uiFile = "Viewing.ui"
 
     def setup(self):
-        self._shownOverlays = self._shownChoices = None
+        self._shownOverlays = self._shownChoices = self._shownInterval = None
         self.ui.compareButton.connect("clicked(bool)", self.onCompare)
         self.ui.overlaySelector.connect("activated(int)", self.onOverlayChosen)
         self.ui.overlayCheckBox.setText(self.ui.overlayCheckBox.text + f" ({OVERLAY_KEY})")
@@ -59,8 +60,11 @@ class ViewingSection(Section):
         self.ui.compareButton.setChecked(compare_layout.current() == compare_layout.LAYOUT)
         self._fillOverlays(report)
         self.ui.thresholdValueLabel.setText(layers.threshold_text(_, self.parameters.errorThreshold))
+        self._fillInterval(report)
         choices = self._choices()
-        if self._shownChoices not in (None, choices) and report:
+        if self._shownChoices is None:
+            self.logic.display.color(self.parameters)  # a scene's file does not always hold the colours of its tables
+        elif self._shownChoices != choices and report:
             self.logic.display.refresh(self.parameters)
         self._shownChoices = choices
 
@@ -76,6 +80,19 @@ class ViewingSection(Section):
             for key, title in overlays.items():
                 self.ui.overlaySelector.addItem(_(title), key)
         self.ui.overlaySelector.setCurrentIndex(self.ui.overlaySelector.findData(self.parameters.overlay))
+
+    def _fillInterval(self, report):
+        """What the model promises of this image; nothing where it promises nothing."""
+        error = self.parameters.predictedErrorVolume
+        image = error and error.GetImageData()
+        shown = (report.get("weights_sha256"), image and image.GetMTime())
+        if shown == self._shownInterval:
+            return
+        self._shownInterval = shown
+        interval = interval_of(report) if image else None
+        if interval is not None:
+            self.ui.intervalLabel.setText(interval.sentence(_, slicer.util.arrayFromVolume(error)))
+        self.ui.intervalLabel.setVisible(interval is not None)
 
     def onOverlayChosen(self, index):
         if self.parameters is not None and self.parameters.syntheticVolume is not None:

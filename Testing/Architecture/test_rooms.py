@@ -25,6 +25,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
     "facts": (
         {"numpy", "SimpleITK"},
         {
+            "box",
             "errors",
             "measures",
             "volume",
@@ -46,7 +47,10 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
         {"device", "preprocessing", "model", "network", "reference", "metrics", "regions", "likeness"},
     ),
     "one path": ({"numpy", "torch"}, {"inference"}),
-    "pages": ({"numpy", "matplotlib"}, {"report", "pictures", "layers", "lens", "input_light", "model_page"}),
+    "pages": (
+        {"numpy", "matplotlib"},
+        {"report", "pictures", "colors", "layers", "lens", "interval", "input_light", "model_page", "card_page"},
+    ),
     "behind the faces": (
         {"numpy", "SimpleITK", "pydicom"},
         {
@@ -56,6 +60,7 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
             "doctor",
             "conversation",
             "worker_process",
+            "command_process",
             "job",
             "panel",
             "requirements",
@@ -65,8 +70,9 @@ FLOORS: dict[str, tuple[set[str], set[str]]] = {
             "survey",
             "file_translation",
             "cohort",
-            "preview",
+            "coarsening",
             "places",
+            "smoothing",
             "curves",
         },
     ),

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
+from givens import save_untrained_model
 from phantom import a_head_volume
 from T1T2TranslationLib.volume import Volume
 
@@ -40,7 +42,6 @@ def the_model():
 def an_identity_model(tmp_path_factory):
     """A model whose weights were set by hand so that its value is what it reads and its error is 1, exactly."""
     import torch
-    from givens import save_untrained_model
     from T1T2TranslationLib.model import load_model, save_model
     from T1T2TranslationLib.preprocessing import Preprocessing
 
@@ -67,3 +68,36 @@ def in_float32(monkeypatch):
     forget()
     yield
     forget()
+
+
+# ---- judging
+
+
+@pytest.fixture(scope="session")
+def a_cohort(tmp_path_factory) -> Path:
+    """A data list of three stripped patients of different brightness, one fold each; the second has a tumour."""
+    from evaluation_givens import save_cohort
+
+    return save_cohort(tmp_path_factory.mktemp("cohort"))
+
+
+@pytest.fixture
+def subjects(a_cohort):
+    """The three of `a_cohort`."""
+    from T1T2TranslationLib.subjects import read_datalist
+
+    return read_datalist(a_cohort, "t1n", "t2w")
+
+
+@pytest.fixture
+def a_case(subjects):
+    """The subject with the tumour."""
+    from T1T2TranslationLib.subjects import load_case
+
+    return load_case(subjects[1], "t1n", "t2w")
+
+
+@pytest.fixture
+def an_untrained_model(tmp_path) -> Path:
+    """A bundle that has learnt nothing and was never judged."""
+    return save_untrained_model(tmp_path / "models" / "untrained")

@@ -72,6 +72,10 @@ def test_a_card_says_how_long_the_model_was_trained(own_models, training, traine
         ({}, "not evaluated"),
         ({"protocol": "T2P-1", "brain": {"PSNR": 18.0, "MAE": 0.0881}}, "MAE 0.088 (brain)"),
         ({"brain MAE": 42.0}, "evaluated"),
+        (
+            {"brain": {"MAE": 0.1}, "tumour": {"MAE": 0.2, "table MAE": 0.1}},
+            "MAE 0.100 (brain); no better than a look-up table: tumour",
+        ),
     ],
 )
 def test_a_card_says_whether_the_model_was_judged(own_models, scores, judged):

@@ -154,7 +154,9 @@ def test_checks_that_are_not_green_are_printed(t2t, tmp_path, capsys):
         (["broken.nii.gz", "-o", "new.nii"], 3, "damaged"),
         (["T2.nii", "-o", "new.nii"], 3, "T2"),
         (["nothing", "-o", "new"], 3, "holds no scan"),
-        (["in", "-o", "new.nii"], 5, "folder of scans"),
+        (["in", "-o", "new.nii"], 5, "many scans"),
+        (["notes.json", "-o", "new"], 3, "holds no scan"),
+        (["absent.json", "-o", "new"], 7, "data list 'absent.json' cannot be read"),
     ],
 )
 def test_bad_requests_end_with_one_sentence_and_their_code(a_model, t1, tmp_path, monkeypatch, capsys, arguments, code, words):
@@ -290,7 +292,8 @@ def test_a_missing_part_of_the_program_is_one_sentence(tmp_path, t1):
 
 
 _STOPPED_RUN = """
-import os, sys
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell turns off for what it runs in the background
 from T1T2TranslationLib import cli, inference, output
 translate, flush = inference.translate, output._flush_to_disk
 def stop(*_): os.kill(os.getpid(), {number})

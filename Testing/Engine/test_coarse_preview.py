@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from T1T2TranslationLib.preview import coarse
+from T1T2TranslationLib.coarsening import coarse
 from T1T2TranslationLib.volume import Volume
 
 

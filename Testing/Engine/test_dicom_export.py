@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pydicom
 import pytest
 from givens import SHAPE, a_dicom_series, oblique
+from pydicom.sr.codedict import codes
 from pydicom.uid import MRImageStorage
 from T1T2TranslationLib import samples
 from T1T2TranslationLib.dicom_export import Origin, check_folder, is_marked, read_origin, series_of_translation, write_series
@@ -63,11 +66,24 @@ def test_it_says_that_it_is_derived_synthetic_and_for_research(tmp_path):
         assert one.SOPClassUID == one.file_meta.MediaStorageSOPClassUID == MRImageStorage
         assert one.SOPInstanceUID == one.file_meta.MediaStorageSOPInstanceUID
         assert one.BurnedInAnnotation == "NO"
-        assert one.DerivationCodeSequence[0].CodeMeaning == "Synthetic MR contrast by a neural network"
+        (code,) = one.DerivationCodeSequence
+        assert (code.CodeValue, code.CodingSchemeDesignator) == ("123110", "DCM")  # of the standard's dictionary
+        assert code.CodeMeaning == codes.DCM.ArtificialIntelligence.meaning
         assert translation.provenance["weights_sha256"] in one.DerivationDescription
         assert "not for diagnosis" in one.DerivationDescription
         assert one.PatientID
         assert "SourceImageSequence" not in one
+
+
+def test_the_comments_say_what_the_checks_found_and_that_only_a_region_was_translated():
+    whole = samples.phantom_translation(samples.phantom(spacing_mm=(9.0, 9.0, 9.0)))
+    part = dataclasses.replace(whole, provenance=whole.provenance | {"region_given": True})
+    comments = [series_of_translation(made, Origin())[0][0].ImageComments for made in (whole, part)]
+    for text in comments:
+        assert "Checks of the input: Brighter than <usual>." in text
+    assert ["region of interest" in text for text in comments] == [False, True]
+    fine = dataclasses.replace(whole, checks=whole.checks[:1])
+    assert "Checks of the input: all green." in series_of_translation(fine, Origin())[0][0].ImageComments
 
 
 def test_all_identifiers_are_new_and_no_two_alike(tmp_path):

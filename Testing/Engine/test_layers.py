@@ -12,18 +12,23 @@ PHANTOM = samples.phantom()
 def test_without_a_reference_there_are_two_layers():
     shown = layers.layers_of(samples.phantom_translation(PHANTOM))
     assert [layer.key for layer in shown] == ["synthetic", "predictedError"]
-    assert shown[0].window == (0, 1200)
-    assert shown[1].window == (0, 400)
-    assert shown[1].hides_zero
+    assert shown[0].look.window == (0, 1200)
+    assert shown[1].look.window == (0, 400)
 
 
 def test_with_a_reference_the_true_errors_come_too():
     shown = {layer.key: layer for layer in layers.layers_of(samples.phantom_translation(PHANTOM, with_reference=True))}
     assert list(shown) == ["synthetic", "predictedError", "absoluteError", "signedError", "alignedReference"]
-    assert shown["signedError"].window == (-400, 400)
-    assert not shown["signedError"].hides_zero
+    assert shown["signedError"].look.window == (-400, 400)
     assert shown["alignedReference"].volume.name == "Real T2 aligned"
-    assert not shown["alignedReference"].title
+    assert not shown["alignedReference"].look.title
+
+
+def test_the_legend_says_from_which_error_on_and_how_pale():
+    assert layers.legend_title(str, "absoluteError", "True error", 230, 1.0) == "True error\nfrom 230 (23 %)"
+    assert layers.legend_title(str, "absoluteError", "True error", 230, 0.5) == "True error\nfrom 230 (23 %)\nopacity 50 %"
+    assert layers.legend_title(str, "signedError", "Signed", 100, 1.0) == "Signed\nfrom \N{PLUS-MINUS SIGN}100 (10 %)"
+    assert layers.legend_title(str, "signedError", "Signed", 0, 1.0) == "Signed"
 
 
 def test_the_summary_survives_json_and_names_the_error_maps():

@@ -73,6 +73,7 @@ def test_a_model_that_is_not_there_is_refused_with_those_that_are():
         load_model("t2_to_t9")
 
 
+@pytest.mark.faults("hostile models")
 @pytest.mark.parametrize("place", [0, 100, -1])
 def test_one_altered_byte_is_noticed(a_bundle, place):
     content = bytearray((a_bundle / WEIGHTS).read_bytes())
@@ -81,6 +82,7 @@ def test_one_altered_byte_is_noticed(a_bundle, place):
     refused(a_bundle, "not the file that was published")
 
 
+@pytest.mark.faults("hostile models")
 def test_a_truncated_file_is_noticed(a_bundle):
     (a_bundle / WEIGHTS).write_bytes((a_bundle / WEIGHTS).read_bytes()[:-1000])
     refused(a_bundle, "not the file that was published")
@@ -94,6 +96,7 @@ class Payload:
         return os.mkdir, (str(self.path),)
 
 
+@pytest.mark.faults("hostile models")
 @pytest.mark.parametrize("form", ["pickle", "torch", "zip"])
 def test_code_in_a_weights_file_is_not_executed_even_where_its_hash_agrees(tmp_path, a_bundle, form):
     trace = tmp_path / "executed"
@@ -113,6 +116,7 @@ def test_code_in_a_weights_file_is_not_executed_even_where_its_hash_agrees(tmp_p
     assert trace.exists()
 
 
+@pytest.mark.faults("hostile models", 66)
 def test_damaged_files_whose_hash_agrees_are_refused_whatever_torch_makes_of_them(a_bundle):
     import numpy as np
 
@@ -137,6 +141,7 @@ def test_damaged_files_whose_hash_agrees_are_refused_whatever_torch_makes_of_the
     assert survived < len(mutants) // 2
 
 
+@pytest.mark.faults("hostile models")
 def test_weights_of_another_network_are_refused(a_bundle):
     buffer = io.BytesIO()
     torch.save(TranslationNetwork(widths=(8, 8, 8, 8)).state_dict(), buffer)
@@ -144,6 +149,7 @@ def test_weights_of_another_network_are_refused(a_bundle):
     refused(a_bundle, "do not fit the network")
 
 
+@pytest.mark.faults("hostile models")
 @pytest.mark.parametrize("content", [[1, 2], torch.ones(3), {"a": "b"}, None])
 def test_a_table_that_is_no_state_of_a_network_is_refused(a_bundle, content):
     buffer = io.BytesIO()
@@ -152,6 +158,7 @@ def test_a_table_that_is_no_state_of_a_network_is_refused(a_bundle, content):
     refused(a_bundle, "do not fit the network")
 
 
+@pytest.mark.faults("hostile models")
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
@@ -169,6 +176,7 @@ def test_a_description_that_is_no_network_is_refused(a_bundle, edit, said):
     refused(a_bundle, said)
 
 
+@pytest.mark.faults("hostile models")
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
@@ -185,12 +193,14 @@ def test_a_preprocessing_that_makes_no_sense_is_refused(a_bundle, edit, said):
     refused(a_bundle, said)
 
 
+@pytest.mark.faults("hostile models")
 @pytest.mark.parametrize("part", [METADATA, INFERENCE, WEIGHTS])
 def test_a_missing_part_is_named(a_bundle, part):
     (a_bundle / part).unlink()
     refused(a_bundle, f"its {part} is missing")
 
 
+@pytest.mark.faults("hostile models")
 @pytest.mark.parametrize("content", ["{", "[1, 2]", "\udcff", "[" * 100_000])
 def test_a_description_that_is_no_json_is_refused(a_bundle, content):
     (a_bundle / INFERENCE).write_bytes(content.encode("utf-8", "surrogateescape"))

@@ -28,6 +28,16 @@ def test_apply_says_why_it_cannot_be_pressed(state, words):
     assert words in panel.reason_not_to_apply(str, *state)
 
 
+def test_a_refused_input_is_the_last_reason_not_to_apply():
+    assert panel.reason_not_to_apply(str, True, False, "", True, "It is a CT.") == "It is a CT."
+    assert "is running" in panel.reason_not_to_apply(str, True, True, "", True, "It is a CT.")
+
+
+def test_results_are_named_after_their_volume():
+    assert panel.results_title(str, "A", "t1_to_t2", True) == "Results of 'A' by t1_to_t2"
+    assert panel.results_title(str, "A", "t1_to_t2", False) == "Results of 'A', not of the chosen volume"
+
+
 def test_apply_can_be_pressed_when_nothing_is_missing():
     assert panel.reason_not_to_apply(str, True, False, "", True) == ""
 
@@ -42,13 +52,14 @@ def test_apply_can_be_pressed_when_nothing_is_missing():
     ],
 )
 def test_an_image_is_refused_with_its_name_and_the_reason(state, words):
-    sentence = panel.refusal(str, "Scan", *state)
+    sentence, remedy = panel.refusal(str, "Scan", *state)
     assert words in sentence
     assert "'Scan'" in sentence
+    assert "hoose" in remedy
 
 
 def test_a_scalar_volume_is_not_refused():
-    assert panel.refusal(str, "Scan", "Volume", True, False, False) == ""
+    assert panel.refusal(str, "Scan", "Volume", True, False, False) is None
 
 
 def test_every_sentence_can_be_translated():

@@ -47,12 +47,20 @@ def over_the_pipe(message: dict) -> dict:
 
 def test_a_request_arrives_as_the_arguments_of_translate(tmp_path):
     request = protocol.translate_request(
-        "7", tmp_path, a_volume(), mask=a_volume(3, np.uint8), model="t1_to_t2", device="cpu", accept_any_input=True
+        "7",
+        tmp_path,
+        a_volume(),
+        mask=a_volume(3, np.uint8),
+        region=a_volume(4, np.uint8),
+        model="t1_to_t2",
+        device="cpu",
+        accept_any_input=True,
     )
     arguments = protocol.translate_arguments(over_the_pipe(request))
     assert_same_volume(arguments["volume"], a_volume())
     assert_same_volume(arguments["mask"], a_volume(3, np.uint8))
-    del arguments["volume"], arguments["mask"]
+    assert_same_volume(arguments["region"], a_volume(4, np.uint8))
+    del arguments["volume"], arguments["mask"], arguments["region"]
     assert arguments == {"reference": None, "model": "t1_to_t2", "device": "cpu", "accept_any_input": True}
 
 

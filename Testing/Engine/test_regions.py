@@ -85,6 +85,17 @@ def test_csf_is_bright_in_t2_and_dark_in_t1_and_no_tumour():
     np.testing.assert_array_equal(found["CSF"], (kind == 2) & (lesion == 0))
 
 
+@pytest.mark.parametrize("other", ["T1", "FLAIR"])
+def test_csf_is_found_in_either_direction_and_not_without_a_t2(other):
+    kind = np.random.default_rng(1).integers(0, 3, SHAPE)  # grey, white, CSF
+    dark, bright = np.array([0.6, 1.0, 0.1])[kind], np.array([0.45, 0.25, 0.95])[kind]
+    brain = np.ones(SHAPE, dtype=bool)
+    for sequences, images in (((other, "T2"), (dark, bright)), (("T2", other), (bright, dark))):
+        found = regions(brain, images[1], images[0], (1, 1, 1), sequences=sequences)
+        np.testing.assert_array_equal(found["CSF"], kind == 2)
+    assert "CSF" not in regions(brain, dark, dark, (1, 1, 1), sequences=("T1", "FLAIR"))
+
+
 def test_regions_without_voxels_are_left_out():
     brain = np.ones(SHAPE, dtype=bool)
     flat = np.full(SHAPE, 0.3)

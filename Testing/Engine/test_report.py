@@ -12,6 +12,8 @@ import matplotlib.image
 import numpy as np
 import pytest
 from givens import OBLIQUE
+from T1T2TranslationLib.catalog import find_model
+from T1T2TranslationLib.colors import color_table
 from T1T2TranslationLib.errors import UnsuitableOutput
 from T1T2TranslationLib.measures import MEASURES
 from T1T2TranslationLib.pictures import AXIAL, CORONAL, SAGITTAL, png_of, view_of_head, worst_axial
@@ -97,7 +99,7 @@ def test_an_image_without_contrast_is_shown_whole():
 
 
 def test_a_picture_holds_one_pixel_per_voxel_between_black_and_white():
-    uri = png_of(np.array([[0, 50, 100], [-9, 100, 900]]), 0, 100, "gray")
+    uri = png_of(np.array([[0, 50, 100], [-9, 100, 900]]), (0, 100), color_table("Grey"))
     pixels = matplotlib.image.imread(io.BytesIO(base64.b64decode(uri.partition(",")[2])))
     np.testing.assert_allclose(pixels[..., 0], [[0, 0.5, 1], [0, 1, 1]], atol=0.01)
 
@@ -120,7 +122,7 @@ class _Page(HTMLParser):
         self.text += data
 
 
-@pytest.mark.parametrize(("compared", "columns"), [(False, 3), (True, 5)])
+@pytest.mark.parametrize(("compared", "columns"), [(False, 3), (True, 6)])
 def test_the_page_is_self_contained(compared, columns):
     volume = a_head_with_a_mark(ORIENTATIONS[1])
     page = _Page(render_report(volume, a_translation(volume, compared=compared)))
@@ -154,6 +156,15 @@ def test_errors_predicted_and_measured_are_means_over_the_same_voxels():
     assert MEASURES["HFEN"].meaning in text
     alone = dataclasses.replace(made, comparison=None)
     assert "all that is shown" in _Page(render_report(head, alone)).text
+
+
+def test_the_interval_that_the_model_states_is_told():
+    head = a_head_with_a_mark(ORIENTATIONS[0])
+    made = a_translation(head)
+    assert "voxels are expected within" not in _Page(render_report(head, made)).text
+    sha256 = find_model("t1_to_t2").sha256
+    page = _Page(render_report(head, dataclasses.replace(made, provenance={**made.provenance, "weights_sha256": sha256})))
+    assert "90 % of the brain's voxels are expected within" in page.text
 
 
 def test_no_text_of_a_file_becomes_part_of_the_page():

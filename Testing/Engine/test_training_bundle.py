@@ -220,13 +220,31 @@ def test_a_model_goes_on_from_another_and_is_found_by_its_name(
     assert json.loads(next(tmp_path.glob("t2-SYNTHETIC*.json")).read_text())["provenance"]["weights_sha256"] == ours.card.sha256
 
 
+def test_what_is_kept_is_the_asked_for_mean_of_the_start_and_the_end(a_trained_model, a_datalist, tmp_path):
+    kept = {}
+    for share in (0, 0.25, 1):
+        recipe = tmp_path / f"{share}.toml"
+        lines = "steps = 2\nbatch_size = 2\npatch = 48\nlearning_rate = 1e-2\naverage_decay = 0\npicture_minutes = 0\n"
+        recipe.write_text(f"{lines}start_share = {share}\n")
+        folder = tmp_path / f"share{share}"
+        main([str(recipe), str(a_datalist), "-o", str(folder), "--from", str(a_trained_model), "--device", "cpu"])
+        kept[share] = torch.nn.utils.parameters_to_vector(load_model(folder).network.parameters())
+    assert (kept[0] - kept[1]).abs().max() > 1e-3
+    mean = 0.75 * kept[0] + 0.25 * kept[1]
+    torch.testing.assert_close(kept[0.25], mean, atol=1e-3, rtol=1e-2)  # weights are kept in half precision
+    start = torch.nn.utils.parameters_to_vector(load_model(a_trained_model).network.parameters())
+    torch.testing.assert_close(kept[1], start, atol=0, rtol=0)
+
+
 def test_a_start_of_other_sequences_is_said(a_trained_model, a_datalist, tmp_path, caplog):
     recipe = tmp_path / "back.toml"
-    recipe.write_text("source = 't2w'\ntarget = 't1n'\nsteps = 1\nbatch_size = 2\npatch = 48\npicture_minutes = 0\n")
+    lines = "source = 't2w'\ntarget = 't1n'\nsteps = 1\nbatch_size = 2\npatch = 48\npicture_minutes = 0\n"
+    recipe.write_text(lines + "start_share = 1\naverage_decay = 0\n")
     with caplog.at_level(logging.WARNING):
         main([str(recipe), str(a_datalist), "-o", str(tmp_path / "back"), "--from", str(a_trained_model), "--device", "cpu"])
     assert "A model of T1 to T2 is the start for one of T2 to T1." in caplog.messages
     assert (find_model(tmp_path / "back").source, find_model(tmp_path / "back").target) == ("T2", "T1")
+    assert find_model(tmp_path / "back").sha256 != find_model(a_trained_model).sha256  # no share of another image's weights
 
 
 # ---- swept

@@ -81,7 +81,13 @@ def wait_for_a_checkpoint(is_alive: Callable[[], bool], checkpoint: Path) -> Non
         time.sleep(0.002)
 
 
-@pytest.mark.parametrize(("kills", "steps"), [(2, 12), pytest.param(20, 200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("kills", "steps"),
+    [
+        (2, 12),
+        pytest.param(20, 200, marks=[pytest.mark.slow, pytest.mark.faults("killed trainings", 20)]),
+    ],
+)
 def test_a_training_killed_at_random_moments_ends_with_the_weights_of_one_left_in_peace(a_datalist, tmp_path, kills, steps):
     recipe = a_recipe(tmp_path, steps)
     peaceful = training([recipe, a_datalist, "-o", tmp_path / "peaceful", "--device", "cpu"])

@@ -120,6 +120,17 @@ def test_the_light_is_a_word_and_the_reasons_worst_first():
     assert input_light.as_tooltip(checks).count("<li>") == 3
 
 
+def test_a_red_light_refuses_unless_the_user_insists_on_what_can_be_insisted_on():
+    odd = (Check("b", "amber", "Odd."), Check("c", "red", "Wrong."))
+    assert input_light.refusal(same, odd, insists=False).startswith("Wrong. Choose a suitable scan, or insist")
+    assert input_light.refusal(same, odd, insists=True) == ""
+    assert "you insist" in input_light.as_html(same, odd, insists=True)
+    assert input_light.refusal(same, odd[:1], insists=False) == ""
+    none = (Check(input_light.UNUSABLE, "red", "No voxels."),)
+    assert input_light.refusal(same, none, insists=True) == "No voxels."
+    assert "cannot be translated" in input_light.as_html(same, none, insists=True)
+
+
 def test_a_models_page_says_that_it_was_never_evaluated(tmp_path):
     card = ModelCard("x", tmp_path, "Model X", "T1", "T2", "1", "Does it.", "MIT", "ab" * 32)
     page = model_page.as_markdown(same, card)
@@ -130,6 +141,23 @@ def test_a_models_page_says_that_it_was_never_evaluated(tmp_path):
     page = model_page.as_markdown(same, card)
     assert "Limits: many." in page
     assert "Model card" not in page
+
+
+def test_a_models_page_begins_with_where_a_look_up_table_is_no_worse_then_scores_and_limits(tmp_path):
+    (tmp_path / "docs").mkdir()
+    card_text = "# A headline\n\nAbout.\n\n## Data\nMany.\n\n## Limits\n- None.\n\n## Sources\nOne.\n\n## Scores\nHigh."
+    (tmp_path / "docs" / "README.md").write_text(card_text)
+    scores = {"tumour": {"MAE": 0.111, "table MAE": 0.089}, "whole-head brain": {"MAE": 0.07, "table MAE": 0.12}}
+    card = ModelCard("x", tmp_path, title="X", description="Fine.", source="T2", target="T1", version="1", scores=scores)
+    page = model_page.as_markdown(same, card)
+    assert page.startswith(
+        "# X\n\n**Do not rely on it here: tumour. Its mean error was 111 of 1000 there, that of a mere look-up table 89"
+    )
+    assert "whole-head" not in page.partition("## Scores")[0].partition("Fine.")[0]
+    order = [page.index(part) for part in ("Fine.", "translates", "## Scores", "## Limits", "About.", "## Data", "## Sources")]
+    assert order == sorted(order)
+    assert "headline" not in page
+    assert page.count("High.") == 1
 
 
 def test_a_broken_models_page_says_why():

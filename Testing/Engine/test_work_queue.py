@@ -46,7 +46,8 @@ def test_a_pause_lets_the_running_one_end_and_starts_no_other(queue):
 
 def test_what_was_cancelled_meanwhile_stays_cancelled(queue):
     first = queue.start_next()
-    queue.cancel_all()
+    for item in queue.items:
+        queue.cancel(item)
     queue.finish(first, State.DONE)
     assert states(queue) == "cancelled cancelled cancelled"
     assert queue.is_idle
@@ -58,6 +59,14 @@ def test_only_what_came_to_nothing_is_tried_again(queue):
     queue.retry(queue.items)
     assert states(queue) == "done waiting waiting"
     assert [item.note for item in queue.items] == ["why", "", ""]
+    assert not queue.can_retry
+
+
+def test_what_neither_waits_nor_runs_has_ended(queue):
+    queue.finish(queue.start_next(), State.REFUSED)
+    queue.start_next()
+    assert queue.ended == 1
+    assert queue.can_retry
 
 
 def test_what_ended_can_be_forgotten(queue):

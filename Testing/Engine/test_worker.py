@@ -133,6 +133,7 @@ def test_an_unsuitable_input_is_an_error_event_and_the_worker_goes_on(worker, tm
     assert event["remedy"]
 
 
+@pytest.mark.faults("garbage on the pipe", 6)
 def test_garbage_is_answered_and_survived(worker, tmp_path, a_small_model):
     for garbage in (b"\n", b"garbage\n", b"\xff\xfe\n", b'{"command": "dance"}\n', b'{"command": "cancel", "id": "unknown"}\n'):
         worker.send(garbage)
@@ -186,6 +187,7 @@ def test_a_waiting_job_can_be_cancelled_too(worker, tmp_path, a_slow_model):
     assert worker.answer_to(running)["kind"] == "cancelled"
 
 
+@pytest.mark.faults("pipes that close")
 @pytest.mark.parametrize("goodbye", ["stdin closed", "quit", "nobody reads"])
 def test_it_ends_with_its_parent_in_the_middle_of_a_job_and_leaves_no_images(worker, tmp_path, a_slow_model, goodbye):
     job = a_long_job(tmp_path, a_slow_model)

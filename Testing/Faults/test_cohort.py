@@ -1,4 +1,4 @@
-"""A folder of scans in parts: each scan is done exactly once, however often the work is killed and taken up again."""
+"""A folder of scans or a data list in parts: each scan is done exactly once, however often the work is killed."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 import T1T2TranslationLib
 from givens import a_t2_head, save_untrained_model
 from T1T2TranslationLib.cli import main
-from T1T2TranslationLib.cohort import Shard
+from T1T2TranslationLib.cohort import Shard, scans_of
 from T1T2TranslationLib.io import find_scans, write_volume
 from T1T2TranslationLib.samples import phantom
 
@@ -120,20 +120,90 @@ def test_a_refused_scan_is_not_tried_again_and_can_count_as_an_answer(a_model, t
     assert "was refused" in first
 
 
+# Is `t1t2`, but is killed as the data of its file number N (from 0) are on the disk and not yet in place.
+_KILLED_AT = """
+import itertools, os, signal, sys
+from T1T2TranslationLib import cli, output
+files = itertools.count()
+output._flush_to_disk = lambda path: os.kill(os.getpid(), signal.SIGKILL) if next(files) == {number} else None
+cli.main(sys.argv[1:])
+"""
+
+
+def killed_while_writing_file(number: int, arguments: list[str]) -> None:
+    command = [sys.executable, "-c", _KILLED_AT.format(number=number), *arguments]
+    killed = subprocess.run(command, env=ENVIRONMENT, capture_output=True, check=False)
+    assert killed.returncode == -signal.SIGKILL
+
+
+@pytest.mark.faults("killed cohorts")
 def test_what_a_killed_process_left_half_written_is_removed_by_the_next(a_model, tmp_path):
     scans, out = a_cohort(tmp_path / "scans", 2), tmp_path / "out"
-    code = (
-        "import os, signal, sys; from T1T2TranslationLib import cli, output\n"
-        "output._flush_to_disk = lambda path: os.kill(os.getpid(), signal.SIGKILL)\n"
-        "cli.main(sys.argv[1:])\n"
-    )
     arguments = ["translate", str(scans), "-o", str(out), "--model", a_model, "--device", "cpu", "--force"]
-    killed = subprocess.run([sys.executable, "-c", code, *arguments], env=ENVIRONMENT, capture_output=True, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    killed_while_writing_file(0, arguments)
     assert len(leftovers(out)) == 1
     assert main(arguments) == 0
     assert leftovers(out) == []
     assert len(results_in(out)) == 2
+
+
+# ---- a data list instead of a folder
+
+
+def a_datalist(folder: Path, **lists: list) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "datalist.json").write_text(json.dumps({"description": "a test", "numTraining": 3, **lists}))
+    return folder / "datalist.json"
+
+
+@pytest.mark.faults("killed cohorts")
+def test_a_data_list_is_worked_through_in_parts_killed_and_taken_up_each_subject_once(a_model, tmp_path, capsys):
+    scans, out = a_cohort(tmp_path / "scans", 6), tmp_path / "out"
+    entries = [{"id": f"P{number}", "images": {"t1n": f"sub-{number:03d}/T1w.nii.gz"}} for number in range(6)]
+    entries.append({"id": "no T1", "images": {"t2w": "sub-000/T1w.nii.gz"}})
+    datalist = a_datalist(scans, training=entries[:4], validation=entries[3:])  # one of them in both lists
+    arguments = ["translate", str(datalist), "-o", str(out), "--model", a_model, "--device", "cpu", "--force"]
+    killed_while_writing_file(7, arguments)  # each has three: the third subject's second
+    done = results_in(out)
+    assert len(done) == 2
+    for number in (1, 2, 3):
+        assert main([*arguments, "--shard", f"{number}/3"]) == 0
+    after = results_in(out)
+    assert sorted(after) == [f"P{number}_SYNTHETIC_T2.json" for number in range(6)]
+    assert {name: after[name] for name in done} == done  # nothing was done twice
+    assert leftovers(out) == []
+    capsys.readouterr()
+    assert main(arguments) == 0
+    assert "0 translated, 6 were done before, 0 refused, 0 failed." in capsys.readouterr().out
+
+
+def test_the_scans_of_a_data_list_are_those_of_the_models_sequence_in_each_way_of_writing_one(tmp_path):
+    datalist = a_datalist(
+        tmp_path,
+        training=[{"image": "a.nii.gz", "label": "a_seg.nii.gz"}, {"id": "s/1", "images": {"t1n": "b.nii", "t2w": "c.nii"}}],
+        brats=[{"image": ["x_t1.nii.gz", "x_t2.nii.gz"], "label": "x_seg.nii.gz"}],
+        test=["./imagesTs/d.nii.gz"],
+        channel_names=["T1", "T2"],
+    )
+
+    def found(sequence: str) -> dict[str, str]:
+        scans = scans_of(datalist, sequence, Shard())
+        return {scan.name: Path(scan.source).relative_to(tmp_path).as_posix() for scan in scans}
+
+    assert found("T1") == {"a": "a.nii.gz", "d": "imagesTs/d.nii.gz", "s/1": "b.nii", "x_t1": "x_t1.nii.gz"}
+    assert found("T2").items() >= {"s/1": "c.nii", "x_t1": "x_t2.nii.gz"}.items()
+
+
+@pytest.mark.faults("hostile files", 10)
+def test_no_name_in_a_data_list_leads_out_of_the_folder_of_results(tmp_path):
+    names = ["../../evil", "/etc/passwd", "..", "a/../../b", "..\\..\\c", "\0", "con/./x", "", " ", "Ünï 頭"]
+    entries = [{"id": name, "images": {"t1n": f"{number}.nii"}} for number, name in enumerate(names)]
+    found = [scan.name for scan in scans_of(a_datalist(tmp_path, all=entries), "T1", Shard())]
+    out = (tmp_path / "out").resolve()
+    assert all((out / f"{name}.json").resolve().is_relative_to(out) for name in found)
+    assert len(set(found)) == len(names)
+    assert "Ünï 頭" in found
+    assert not any(set(name) & set("\\\0") or ".." in name.split("/") for name in found)
 
 
 # ---- the workflow
@@ -168,6 +238,7 @@ def finish(process: subprocess.Popen) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.faults("killed cohorts")
 @pytest.mark.skipif(SNAKEMAKE is None, reason="Snakemake is not installed: `make .venv/cohort`.")
 def test_two_hundred_scans_are_done_exactly_once_though_the_workflow_is_killed(a_model, tmp_path):
     scans, out = a_cohort(tmp_path / "scans", 200), tmp_path / "out"
@@ -179,6 +250,7 @@ def test_two_hundred_scans_are_done_exactly_once_though_the_workflow_is_killed(a
     process.wait()
     done = results_in(out)
     assert 60 <= len(done) < 200
+    print(f"killed with {len(done)} of 200 done")
     finish(snakemake(scans, out, a_model, 8, "--unlock"))
     finish(snakemake(scans, out, a_model, 8))
     after = results_in(out)

@@ -15,6 +15,7 @@ TRIES = 20_000
 
 @pytest.mark.slow
 @pytest.mark.timeout(3600)
+@pytest.mark.faults("headers of a coverage-guided fuzzer", TRIES)
 def test_the_fuzzer_finds_nothing_in_the_code_that_reads_headers():
     pytest.importorskip("atheris", reason="The fuzzer atheris is not installed: pip install -e .[fuzz]")
     command = [sys.executable, str(FUZZER), f"-runs={TRIES}", "-seed=20261123"]

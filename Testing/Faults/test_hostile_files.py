@@ -135,6 +135,7 @@ def test_the_first_hostile_files_are_refused_or_read_as_they_are(tmp_path, reade
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
+@pytest.mark.faults("hostile files", ALL)
 def test_five_hundred_hostile_files_are_refused_or_read_as_they_are(tmp_path, reader):
     outcomes = survive(range(ALL), tmp_path, reader)
     print(f"{ALL} hostile files: {dict(outcomes)}")

@@ -14,6 +14,8 @@ from givens import a_volume, an_array, oblique
 from T1T2TranslationLib.errors import UnsuitableVolume
 from T1T2TranslationLib.io import read_volume, write_volume
 
+pytestmark = pytest.mark.faults("hostile files")
+
 
 def save(path: Path, array: np.ndarray) -> Path:
     nibabel.save(nibabel.Nifti1Image(array, oblique()), path)

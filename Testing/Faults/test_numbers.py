@@ -13,7 +13,7 @@ import T1T2TranslationLib
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from phantom import a_head_volume
-from T1T2TranslationLib import device, inference
+from T1T2TranslationLib import device, inference, protocol
 from T1T2TranslationLib.inference import translate
 from T1T2TranslationLib.io import read_volume, write_volume
 from T1T2TranslationLib.job import Job
@@ -145,7 +145,7 @@ def test_half_precision_stays_within_its_bound_on_the_shipped_model(a_head, the_
     assert difference.max() < HALF_PRECISION_WORST
 
 
-# ---- four doors, one result
+# ---- five doors, one result
 
 
 _IN_PROCESS = """
@@ -155,7 +155,7 @@ io.write_volume(made.synthetic, sys.argv[2]); io.write_volume(made.predicted_err
 """
 
 
-def test_shell_batch_worker_and_python_give_the_same_bits(a_head, tmp_path):
+def test_shell_batch_worker_panel_and_python_give_the_same_bits(a_head, tmp_path):
     """Each in a process of its own; float32 everywhere, since each would choose its precision by the clock."""
     from test_worker import WorkerInTest
 
@@ -180,16 +180,18 @@ def test_shell_batch_worker_and_python_give_the_same_bits(a_head, tmp_path):
         job = Job({"volume": read_volume(scan), "model": "t1_to_t2", "device": "cpu"}, tmp_path)
         worker.send(job.request)
         made = job.result(worker.answer_to(job))
+        files = {"source": str(scan), "name": "t1", "results": str(tmp_path / "panel"), "model": "t1_to_t2", "device": "cpu"}
+        batch_of_the_panel = Job(files, tmp_path, protocol.file_request)
+        worker.send(batch_of_the_panel.request)
+        batch_of_the_panel.result(worker.answer_to(batch_of_the_panel))
     finally:
         worker.process.kill()
         worker.wait()
     assert made.provenance["precision"] == "float32"
-    batch = tmp_path / "batch" / "t1_SYNTHETIC_T2"
-    for found, paths in (
-        (made.synthetic, ("shell.nii.gz", "python.nii.gz", f"{batch}.nii.gz")),
-        (made.predicted_error, ("shell_error.nii.gz", "python_error.nii.gz", f"{batch}_error.nii.gz")),
-    ):
+    doors = ("shell", "python", "batch/t1_SYNTHETIC_T2", "panel/t1_SYNTHETIC_T2")
+    for found, ending in ((made.synthetic, ".nii.gz"), (made.predicted_error, "_error.nii.gz")):
         assert found.array.any()
-        for path in paths:
-            np.testing.assert_array_equal(read_volume(tmp_path / path).array, found.array, err_msg=str(path))
-    job.remove()
+        for door in doors:
+            np.testing.assert_array_equal(read_volume(tmp_path / f"{door}{ending}").array, found.array, err_msg=door)
+    for one in (job, batch_of_the_panel):
+        one.remove()

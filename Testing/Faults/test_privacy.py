@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -120,6 +121,24 @@ def test_a_refusal_names_the_series_and_no_patient(a_patients_scan, a_model, tmp
     assert telltales_in(done.stderr) == []
 
 
+def test_what_a_cohort_writes_names_no_patient_though_its_folders_do(a_patients_scan, a_model, tmp_path):
+    patient, incomplete = a_patients_scan.parents[1], a_patients_scan.with_name("SE000004")
+    shutil.copytree(a_patients_scan, incomplete)
+    (incomplete / "IM0007").unlink()
+    out = tmp_path / "out"
+    done = translate(patient, "-o", out, "--report", out, "--force", model=a_model)
+    assert done.returncode == 3, done.stderr
+    written = [path for path in out.rglob("*") if path.is_file()]
+    assert sorted(path.name for path in written if path.suffix == ".json") == [
+        "SE000003_SYNTHETIC_T2.json",
+        "SE000004_SYNTHETIC_T2.json",
+    ]
+    for path in written:
+        assert telltales_in(as_text(path)) == [], path.name
+    assert telltales_in(done.stdout) == []
+    assert str(tmp_path) not in done.stdout + done.stderr
+
+
 def test_the_workers_log_names_no_patient_even_when_something_unexpected_fails(a_model, tmp_path):
     from test_worker import WorkerInTest
 
@@ -145,7 +164,8 @@ def test_the_workers_log_names_no_patient_even_when_something_unexpected_fails(a
 
 def test_messages_to_the_worker_carry_no_more_than_the_name_that_the_user_sees(tmp_path):
     job = Job({"volume": a_head(), "model": "m", "device": "cpu"}, tmp_path)
-    assert set(job.request) == {"command", "id", "folder", "input", "mask", "reference", "model", "device", "accept_any_input"}
+    images = {"input", "mask", "reference", "region"}
+    assert set(job.request) == images | {"command", "id", "folder", "model", "device", "accept_any_input"}
     assert set(job.request["input"]) == {"array", "affine", "name"}
     assert protocol.decode(protocol.encode(job.request)) == job.request
     job.remove()

@@ -22,6 +22,8 @@ from T1T2TranslationLib.catalog import METADATA, WEIGHTS, find_model, list_model
 from T1T2TranslationLib.errors import UnsuitableModel
 from T1T2TranslationLib.model import INFERENCE, load_model
 
+pytestmark = pytest.mark.faults("hostile models")
+
 # Loads the models named on stdin; tells of every file that Python opened, process it started and code it ran meanwhile.
 _WATCHED = """
 import json, sys
@@ -82,6 +84,7 @@ def opened_elsewhere(seen: list[tuple[str, str]], bundle: Path) -> list[str]:
     return [name for event, name in seen if event == "open" and not any(Path(name).is_relative_to(place) for place in allowed)]
 
 
+@pytest.mark.faults("hostile models", 0)
 def test_a_good_bundle_opens_its_own_files_alone_and_runs_nothing(a_bundle, watcher):
     outcome, seen = watch(a_bundle, watcher)
     assert outcome == "loaded"

@@ -30,6 +30,11 @@ class MrmlApplication:
 
     def __init__(self, home: str) -> None:
         self.scene = slicer.vtkMRMLScene()
+        self._cache, self._files = slicer.vtkCacheManager(), slicer.vtkDataIOManager()  # without them no bundle is read
+        self._cache.SetRemoteCacheDirectory(home)
+        self._files.SetCacheManager(self._cache)
+        self.scene.SetCacheManager(self._cache)
+        self.scene.SetDataIOManager(self._files)
         self.application_logic = slicer.vtkSlicerApplicationLogic()
         _write_color_files(Path(home, "share", "ColorFiles"))
         self.application_logic.SetHomeDirectory(home)
@@ -40,6 +45,7 @@ class MrmlApplication:
         self.application_logic.SetViewLogics(vtk.vtkCollection())
         slicer.vtkMRMLSliceViewDisplayableManagerFactory.GetInstance().SetMRMLApplicationLogic(self.application_logic)
         self.colors = self._register("Colors", slicer.vtkSlicerColorLogic())
+        self.markups = self._register("Markups", slicer.vtkSlicerMarkupsLogic())
         self.volumes = self._register("Volumes", slicer.vtkSlicerVolumesLogic())
         self.segmentations = self._register("Segmentations", slicer.vtkSlicerSegmentationsModuleLogic())
         self.subject_hierarchy = self._register("SubjectHierarchy", slicer.vtkSlicerSubjectHierarchyModuleLogic())

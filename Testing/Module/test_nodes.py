@@ -165,8 +165,20 @@ def test_a_frame_of_a_sequence_is_refused(logic, a_volume_node):
     browser = slicer.mrmlScene.AddNode(slicer.vtkMRMLSequenceBrowserNode())
     browser.SetAndObserveMasterSequenceNodeID(sequence.GetID())
     browser.AddProxyNode(a_volume_node, sequence, False)
-    with pytest.raises(UnsuitableVolume, match="one frame of a sequence"):
+    with pytest.raises(UnsuitableVolume, match=r"'T1' is one frame of a sequence\. Clone it in the module Data"):
         logic.volumes(a_volume_node)
+    clone = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode")
+    clone.Copy(a_volume_node)  # as the module Data clones
+    volume = logic.volumes(clone)["volume"]
+    np.testing.assert_array_equal(volume.array, slicer.util.arrayFromVolume(a_volume_node).transpose(2, 1, 0))
+
+
+def test_a_volume_whose_voxels_are_gone_is_refused_wherever_it_is_read(logic, a_volume_node):
+    from T1T2TranslationSlicer import nodes
+
+    a_volume_node.SetAndObserveImageData(None)  # as after a scene was read whose file is missing
+    with pytest.raises(UnsuitableVolume, match="'T1' holds no voxels"):
+        nodes.asVolume(a_volume_node, inWorld=False)
 
 
 def test_the_input_is_no_reference_for_itself(logic, a_volume_node):
@@ -211,14 +223,12 @@ def test_outputs_have_windows_from_the_unit_and_no_background_in_the_error(logic
     display = parameters.syntheticVolume.GetVolumeDisplayNode()
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax(), display.GetAutoWindowLevel()) == (0, 1200, 0)
     display = parameters.predictedErrorVolume.GetVolumeDisplayNode()
-    assert display.GetColorNodeID() == "vtkMRMLColorTableNodeFileInferno.txt"
+    assert display.GetColorNode().GetAttribute("T1T2.Colors") == "predictedError"
+    assert display.GetColorNode().GetLookupTable().GetTableValue(0)[3] == 0  # transparent
     assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (0, 400)
-    assert display.GetApplyThreshold()
-    assert display.GetLowerThreshold() == 1
     display = parameters.signedErrorVolume.GetVolumeDisplayNode()
-    assert display.GetColorNodeID() == "vtkMRMLColorTableNodeFileDivergingBlueRed.txt"
-    assert display.GetWindowLevelMin() == -400
-    assert not display.GetApplyThreshold()
+    assert display.GetColorNode().GetAttribute("T1T2.Colors") == "signedError"
+    assert (display.GetWindowLevelMin(), display.GetWindowLevelMax()) == (-400, 400)
 
 
 def test_a_second_run_updates_its_own_outputs(logic, a_volume_node):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import slicer
 from T1T2TranslationLib import catalog, samples
+from T1T2TranslationLib.errors import UnsuitableOutput
 
 pytestmark = pytest.mark.skipif(
     not any(card.usable and card.name == "t1_to_t2" for card in catalog.list_models()), reason="The model t1_to_t2 is not here."
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.skipif(
 @pytest.fixture
 def fine(panel, monkeypatch):
     """The panel with a T1 of thin slices, in the views, and a preview for volumes of any size."""
-    monkeypatch.setattr("T1T2TranslationLib.preview._LEAST_VOXELS", 1000)
+    monkeypatch.setattr("T1T2TranslationLib.coarsening._LEAST_VOXELS", 1000)
     head = samples.phantom(spacing_mm=(4.0, 4.0, 1.2))
     node = slicer.util.addVolumeFromArray(head.array.transpose(2, 1, 0), head.affine, "Head")
     slicer.util.setSliceViewerLayers(background=node, fit=True)
@@ -75,6 +76,12 @@ def test_a_refused_preview_leaves_the_last_word_to_the_whole_volume(slicer_host,
     slicer_host.wait_until(lambda: not fine.worker.talk.is_busy, 120)
     assert "CT" in fine.ui.messageLabel.text
     assert names() == ["Head"]
+
+
+def test_a_preview_for_which_there_is_no_room_on_the_disk_is_told_and_nothing_goes_on(fine):
+    fine.onPreviewFailed(UnsuitableOutput("The temporary file cannot be written.", "Free some space on that disk."))
+    assert "Free some space" in fine.ui.messageLabel.text
+    assert not fine.worker.talk.is_busy
 
 
 def test_closing_the_scene_under_a_preview_leaves_an_empty_scene(slicer_host, fine):

@@ -1,4 +1,4 @@
-"""The sections that say whether to trust and that do the work: traffic light, provenance, batch, models and help."""
+"""The sections that say whether to trust: traffic light, provenance, models and help."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ import pydicom
 import pytest
 import slicer
 import vtk
-from T1T2TranslationLib import catalog, samples
-from T1T2TranslationLib.io import read_volume, write_volume
-from T1T2TranslationLib.volume import Volume
+from T1T2TranslationLib import catalog
+from T1T2TranslationLib.io import read_volume
 
 needs_model = pytest.mark.skipif(
     not any(card.usable and card.name == "t1_to_t2" for card in catalog.list_models()), reason="The model t1_to_t2 is not here."
@@ -37,33 +36,6 @@ def record(results):
     return named(results, "Record")
 
 
-@pytest.fixture
-def batch(ready):
-    """The section "Batch", opened, before anything is in its list."""
-    found = named(ready, "Batch")
-    found.ui.batchCollapsibleButton.collapsed = False
-    return found
-
-
-def states(batch) -> list[str]:
-    table = batch.ui.batchTable
-    return [table.item(row, 1).text() for row in range(table.rowCount)]
-
-
-def finish(host, batch, timeout_s=120):
-    host.wait_until(lambda: batch.queue.is_idle, timeout_s)
-
-
-def scans(folder: Path, count: int) -> Path:
-    """A folder with heads in files of their own, the last of which is no head."""
-    folder.mkdir()
-    head = samples.phantom()
-    for number in range(count - 1):
-        write_volume(head.with_array(head.array + np.int16(number)), folder / f"scan{number}.nii.gz")
-    write_volume(Volume(head.array[:, :, :9], head.affine), folder / "thin.nii.gz")
-    return folder
-
-
 # ---- traffic light
 
 
@@ -83,6 +55,45 @@ def test_the_light_follows_voxels_that_change(slicer_host, light, head):
     slicer.util.updateVolumeFromArray(head, np.where(slicer.util.arrayFromVolume(head) > 300, 700, 0).astype(np.int16))
     light.panel.update()
     slicer_host.wait_until(lambda: "label map" in light.ui.lightLabel.text, 10)
+
+
+def test_a_red_light_forbids_to_apply_and_says_why_until_the_user_insists(slicer_host, light, ready, head):
+    apply = ready.ui.applyButton
+    assert apply.enabled  # amber goes on
+    ct = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(head) - np.int16(1000), np.diag([3.0, 3, 3, 1]), "CT")
+    ready._parameterNode.inputVolume = ct
+    slicer_host.wait_until(lambda: not apply.enabled, 20)
+    assert "as in a CT" in apply.toolTip
+    assert "insist under Advanced" in apply.toolTip
+    assert "It is refused, unless you insist under Advanced" in light.ui.lightLabel.text
+    ready.ui.acceptAnyInputCheckBox.click()
+    assert apply.enabled
+    assert "since you insist; do not trust the result" in light.ui.lightLabel.text
+    ready.ui.acceptAnyInputCheckBox.click()
+    assert not apply.enabled
+    ready._parameterNode.inputVolume = head
+    assert apply.enabled  # before it was looked at
+
+
+def test_nobody_can_insist_on_what_cannot_be_translated_at_all(slicer_host, light, ready):
+    ready._parameterNode.acceptAnyInput = True
+    ready._parameterNode.inputVolume = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Empty")
+    slicer_host.wait_until(lambda: "holds no voxels" in light.ui.lightLabel.text, 20)
+    assert "It cannot be translated" in light.ui.lightLabel.text
+    assert not ready.ui.applyButton.enabled
+    assert "'Empty' holds no voxels" in ready.ui.applyButton.toolTip
+
+
+def test_the_light_looks_at_what_the_mask_leaves(slicer_host, light, ready, head):
+    labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Beside")
+    slicer.util.updateVolumeFromArray(labels, np.ones((5, 5, 5), np.uint8))
+    labels.SetOrigin(500, 500, 500)
+    ready._parameterNode.maskNode = labels
+    slicer_host.wait_until(lambda: "empty on its grid" in light.ui.lightLabel.text, 20)
+    assert not ready.ui.applyButton.enabled
+    ready._parameterNode.maskNode = None
+    slicer_host.wait_until(lambda: "marked" in light.ui.lightLabel.text, 20)
+    assert ready.ui.applyButton.enabled
 
 
 def test_the_light_stands_among_the_inputs_and_goes_with_the_scene(slicer_host, light):
@@ -180,123 +191,6 @@ def test_an_export_into_a_folder_that_cannot_be_written_is_told(record, results,
     assert "cannot be written" in results.ui.messageLabel.text
 
 
-# ---- batch
-
-
-@needs_model
-def test_volumes_of_the_scene_are_translated_one_after_another(slicer_host, batch, head):
-    second = slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(head) + np.int16(3), np.diag([3.0, 3, 3, 1]), "Second")
-    batch.ui.addSceneButton.click()
-    assert states(batch) == ["waiting", "waiting"]
-    batch.ui.startButton.click()
-    assert states(batch)[0] == "running"
-    assert not batch.ui.startButton.enabled
-    finish(slicer_host, batch)
-    assert states(batch) == ["done", "done"]
-    made = [
-        node for node in slicer.util.getNodesByClass("vtkMRMLScalarVolumeNode") if node.GetAttribute("T1T2.Kind") == "synthetic"
-    ]
-    assert {node.GetNodeReference("T1T2.Input") for node in made} == {head, second}
-    assert batch.ui.batchProgressBar.value == 100
-    batch.ui.addSceneButton.click()  # nothing twice, and no synthetic volume
-    assert len(states(batch)) == 2
-    batch.ui.clearButton.click()
-    assert states(batch) == []
-
-
-@needs_model
-def test_a_folder_on_disk_is_translated_and_what_is_done_is_not_done_again(slicer_host, batch, ready, module, tmp_path):
-    folder = scans(tmp_path / "scans", 3)
-    slicer_host.user.answers.append(str(folder))
-    batch.ui.addFolderButton.click()
-    batch.ui.startButton.click()
-    finish(slicer_host, batch)
-    assert states(batch) == ["done", "done", "refused"]
-    slicer_host.wait_until(lambda: ready.ui.messageLabel.text == "Batch: 2 done, 1 refused.", 10)
-    assert "9 slices" in batch.ui.batchTable.item(2, 2).text()
-    results = sorted(path.name for path in (folder / "T1T2_SYNTHETIC").iterdir())
-    assert [name for name in results if "scan0" in name] == [
-        "scan0_SYNTHETIC_T2.json",
-        "scan0_SYNTHETIC_T2.nii.gz",
-        "scan0_SYNTHETIC_T2_error.nii.gz",
-    ]
-    after_a_crash = named(slicer_host.open_panel(module), "Batch")
-    after_a_crash.addFolder(str(folder))
-    assert len(states(after_a_crash)) == 3  # no result is taken for a scan
-    after_a_crash.ui.startButton.click()
-    finish(slicer_host, after_a_crash)
-    assert states(after_a_crash) == ["done before", "done before", "refused"]
-
-
-@needs_model
-def test_a_pause_lets_the_running_volume_end_and_no_other_begin(slicer_host, batch, tmp_path):
-    batch.addFolder(str(scans(tmp_path / "scans", 3)))
-    batch.ui.startButton.click()
-    batch.ui.pauseButton.click()
-    finish(slicer_host, batch)
-    assert states(batch) == ["done", "waiting", "waiting"]
-    assert batch.ui.startButton.enabled
-    batch.ui.startButton.click()
-    finish(slicer_host, batch)
-    assert states(batch) == ["done", "done", "refused"]
-
-
-@needs_model
-def test_cancelled_volumes_stay_undone_until_they_are_tried_again(slicer_host, batch, head):
-    batch.ui.addSceneButton.click()
-    batch.ui.startButton.click()
-    batch.ui.cancelBatchButton.click()
-    finish(slicer_host, batch, 10)
-    assert states(batch) == ["cancelled"]
-    batch.ui.retryButton.click()
-    finish(slicer_host, batch)
-    assert states(batch) == ["done"]
-
-
-def test_only_the_selected_volumes_are_cancelled(slicer_host, batch, tmp_path):
-    batch.addFolder(str(scans(tmp_path / "scans", 3)))
-    batch.ui.batchTable.selectRow(1)
-    batch.ui.cancelBatchButton.click()
-    assert states(batch) == ["waiting", "cancelled", "waiting"]
-    batch.ui.retryButton.click()
-    assert states(batch) == ["waiting"] * 3
-
-
-def test_a_subject_of_the_scene_brings_its_volumes_alone(batch, head):
-    hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)
-    study = hierarchy.CreateStudyItem(hierarchy.GetSceneItemID(), "First study")
-    hierarchy.CreateItem(study, head)
-    slicer.util.addVolumeFromArray(slicer.util.arrayFromVolume(head), np.eye(4), "Elsewhere")
-    batch.onCollapsed(False)
-    selector = batch.ui.subjectSelector
-    assert [selector.itemText(index) for index in range(1, selector.count)] == ["Study: First study"]
-    batch.onSubjectChosen(1)
-    assert [item.name for item in batch.queue.items] == ["Head"]
-
-
-def test_a_folder_without_scans_says_so(batch, ready, tmp_path):
-    batch.addFolder(str(tmp_path))
-    assert "holds no scan" in ready.ui.messageLabel.text
-
-
-def test_closing_the_scene_takes_its_volumes_out_of_the_list(slicer_host, batch, head, tmp_path):
-    batch.ui.addSceneButton.click()
-    batch.addFolder(str(scans(tmp_path / "scans", 2)))
-    slicer.mrmlScene.Clear()
-    slicer_host.process_events()
-    assert [item.name for item in batch.queue.items] == ["scan0", "thin"]
-
-
-@needs_model
-def test_closing_the_scene_while_a_volume_of_it_runs_lets_the_files_go_on(slicer_host, batch, head, tmp_path):
-    batch.ui.addSceneButton.click()
-    batch.addFolder(str(scans(tmp_path / "scans", 2)))
-    batch.ui.startButton.click()
-    slicer.mrmlScene.Clear()
-    finish(slicer_host, batch)
-    assert states(batch) == ["done", "refused"]
-
-
 # ---- models
 
 
@@ -311,8 +205,19 @@ def test_each_model_shows_its_card_and_whether_it_fits(slicer_host, ready):
     ready._parameterNode.inputVolume = thin
     assert "does not fit 'Thin'" in models.ui.modelFitLabel.text
     assert models.ui.cardSelector.currentText.endswith("does not fit")
+
+
+def test_a_model_is_put_to_use_by_one_button_which_says_when_it_is(ready):
+    models = named(ready, "Models")
+    models.ui.modelsCollapsibleButton.collapsed = False
+    ready.update()
+    assert "in use" in models.ui.useModelButton.toolTip
+    assert not models.ui.useModelButton.enabled
+    models.ui.cardSelector.setCurrentIndex(next(i for i, card in enumerate(models._cards) if card.name == "t2_to_t1"))
     models.ui.useModelButton.click()
-    assert ready._parameterNode.model == models._cards[models.ui.cardSelector.currentIndex].name
+    assert ready._parameterNode.model == "t2_to_t1"
+    assert ready.ui.inputLabel.text == "T2 volume:"
+    assert "in use" in models.ui.useModelButton.toolTip
 
 
 def test_models_of_the_users_folder_are_found_by_looking_again_and_broken_ones_say_why(ready, tmp_path, monkeypatch):
@@ -337,14 +242,14 @@ def test_one_button_puts_a_report_on_the_clipboard_without_names_and_paths(slice
 
     ready.showMessage("'Jane Doe' at /home/jane/scan.nii.gz of 1970-01-01 was refused.")
     Path(slicer.app.currentLogFile()).write_text("T1T2: read /data/Doe^Jane/4711815.dcm\nanother module's line\n")
-    help_ = named(ready, "Doctor")
-    help_.ui.doctorButton.click()
-    assert not help_.ui.doctorButton.enabled
-    slicer_host.wait_until(lambda: help_.ui.doctorButton.enabled, 120)
+    help_ = named(ready, "Help")
+    help_.ui.copyReportButton.click()
+    assert not help_.ui.copyReportButton.enabled
+    slicer_host.wait_until(lambda: help_.ui.copyReportButton.enabled, 120)
     text = QGuiApplication.clipboard().text()
     for part in ("3D Slicer", "torch", "numpy", "t1_to_t2", "was refused"):
         assert part in text
     assert "T1T2: read <path>" in text
     for private in ("another module", "4711815", "Doe", "Jane", "jane", "1970", str(Path.home()) + os.sep):
         assert private not in text
-    assert "clipboard" in help_.ui.doctorLabel.text
+    assert "clipboard" in help_.ui.copyReportLabel.text

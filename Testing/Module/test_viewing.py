@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+
+import matplotlib
 import numpy as np
 import pytest
+import scipy.ndimage
 import slicer
 from Host import slice_view
 from Module.conftest import section
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
-from T1T2TranslationLib import samples
+from T1T2TranslationLib import catalog, samples
 
 COMPARE_LAYOUT = 7412
 COLUMNS = ("T1", "Synthetic", "Reference")
@@ -121,6 +125,8 @@ def test_a_saved_scene_comes_back_in_the_compare_layout_with_links_lens_and_slid
     assert view.GetBackgroundVolumeID() == chosen.lensVolume.GetID()
     assert compared.ui.compareButton.checked
     assert compared.ui.lensSlider.value == 0.7
+    assert (colors_of(chosen.signedErrorVolume)[128 + 16 :, 3] == 1).all()  # from 40 on
+    assert (colors_of(chosen.signedErrorVolume)[128 : 128 + 12, 3] == 0).all()
     assert not slicer_host.failures
 
 
@@ -148,6 +154,8 @@ def test_the_threshold_is_told_in_unit_and_percent_and_the_legend_follows(viewin
     error = results._parameterNode.absoluteErrorVolume
     assert viewing.ui.thresholdValueLabel.text == "23 % of 1000; fluid is about 1000"
     legend = slicer.modules.colors.logic().GetColorLegendDisplayNode(error)
+    assert legend.GetTitleText() == "True error\nfrom 230 (23 %)\nopacity 50 %"
+    viewing.ui.opacitySlider.setValue(1.0)
     assert legend.GetTitleText() == "True error\nfrom 230 (23 %)"
     assert error.GetVolumeDisplayNode().GetLowerThreshold() == 230
 
@@ -159,37 +167,102 @@ def test_no_colour_is_left_below_the_threshold(viewing):
     assert (np.ptp(pixels("Red"), axis=-1)[30:, :80] > 20).mean() == 0  # but for mark and legend
 
 
+def colors_of(node) -> np.ndarray:
+    """(256, 4) the colours of a volume's table."""
+    table = node.GetVolumeDisplayNode().GetColorNode().GetLookupTable()
+    return np.array([table.GetTableValue(index) for index in range(table.GetNumberOfTableValues())])
+
+
 def test_each_kind_of_error_has_its_own_colours_name_and_legend(results):
     chosen = results._parameterNode
     kinds = (chosen.predictedErrorVolume, chosen.absoluteErrorVolume, chosen.signedErrorVolume)
-    tables = [node.GetVolumeDisplayNode().GetColorNodeID().removeprefix("vtkMRMLColorTableNodeFile") for node in kinds]
-    assert tables == ["Inferno.txt", "Viridis.txt", "DivergingBlueRed.txt"]
+    highest = [tuple(np.rint(255 * colors_of(node)[-1, :3]).astype(int)) for node in kinds]
+    wanted = [matplotlib.colormaps[name](1.0, bytes=True)[:3] for name in ("inferno", "viridis", "berlin")]
+    np.testing.assert_allclose(highest, wanted, atol=10)
     assert [node.GetName().partition("T2 ")[2] for node in kinds] == ["predicted error", "absolute error", "error"]
+
+
+def choose_overlay(viewing, key: str) -> None:
+    selector = viewing.ui.overlaySelector
+    selector.setCurrentIndex(selector.findData(key))
+    selector._unwrap().activated.emit(selector.currentIndex)
+
+
+def test_a_signed_map_leaves_the_image_alone_where_there_is_no_error_and_follows_the_threshold(viewing, results):
+    choose_overlay(viewing, "signedError")
+    viewing.ui.opacitySlider.setValue(1.0)
+    viewing.ui.overlayCheckBox.setChecked(False)
+    alone = pixels("Red")
+    viewing.ui.overlayCheckBox.setChecked(True)
+    covered = []
+    for threshold in (0, 100, 200):
+        viewing.ui.thresholdSlider.setValue(threshold)
+        covered.append((pixels("Red") != alone).any(axis=-1)[30:, :80].mean())
+    assert covered[0] > 0.3
+    assert covered[0] > 1.2 * covered[1] > 1.2 * covered[2] > 0.05
+    size = np.abs(np.linspace(-400, 400, 256))
+    colors = colors_of(results._parameterNode.signedErrorVolume)
+    assert (colors[size < 200] == 0).all()  # black in the legend, too
+    assert (colors[size >= 200, 3] == 1).all()
+
+
+def test_one_table_of_colours_serves_all_results_of_a_scene(results):
+    phantom = samples.phantom()
+    other = slicer.util.addVolumeFromArray(phantom.array.transpose(2, 1, 0), phantom.affine, "Other")
+    tables = len(slicer.util.getNodesByClass("vtkMRMLColorTableNode"))
+    results._inputOfJob = other
+    results.onDone(samples.phantom_translation(results.logic.volumes(other)["volume"], with_reference=True))
+    assert len(slicer.util.getNodesByClass("vtkMRMLColorTableNode")) == tables
+
+
+def test_colours_that_the_user_chose_stay(viewing, results):
+    node = results._parameterNode.absoluteErrorVolume
+    node.GetVolumeDisplayNode().SetAndObserveColorNodeID("vtkMRMLColorTableNodeFileMagma.txt")
+    before = colors_of(node)
+    viewing.ui.thresholdSlider.setValue(230)
+    np.testing.assert_array_equal(colors_of(node), before)
+
+
+def test_what_the_model_promises_is_told_in_one_line(viewing, results):
+    assert not viewing.ui.intervalLabel.visible  # the phantom's model promises nothing
+    synthetic = results._parameterNode.syntheticVolume
+    report = json.loads(synthetic.GetAttribute("T1T2.Provenance"))
+    card = catalog.find_model("t1_to_t2")
+    synthetic.SetAttribute("T1T2.Provenance", json.dumps(report | {"weights_sha256": card.sha256}))
+    viewing.update()
+    stated = catalog.read_metadata(card.folder)["t1t2"]["interval"]
+    error = slicer.util.arrayFromVolume(results._parameterNode.predictedErrorVolume)
+    half = stated["factor"] * (error[error > 0].mean() + 1000 * stated["added"])
+    assert (
+        f"90 % of the brain's voxels are expected within \N{PLUS-MINUS SIGN}{stated['factor']:.2f}"
+        in viewing.ui.intervalLabel.text
+    )
+    assert f"here \N{PLUS-MINUS SIGN}{half:.0f} (" in viewing.ui.intervalLabel.text
 
 
 # ---- the trust lens
 
 
-def a_voxel_with(error, value) -> tuple:
-    return tuple(int(index) for index in np.argwhere(slicer.util.arrayFromVolume(error) >= value)[0])
-
-
-def test_the_lens_shows_the_t1_where_the_error_is_high_and_the_synthetic_image_elsewhere(viewing, results, head):
+def test_the_lens_shows_the_t1_in_blue_where_the_error_is_high_and_the_synthetic_image_elsewhere(viewing, results, head):
     display = head.GetVolumeDisplayNode()
     display.SetAutoWindowLevel(False)
-    display.SetWindowLevelMinMax(0, 1200)  # the window of a synthetic image: T1 values are shown as they are
-    viewing.ui.thresholdSlider.setValue(100)
+    display.SetWindowLevelMinMax(0, 1200)
+    viewing.ui.thresholdSlider.setValue(130)
     viewing.ui.lensSlider.setValue(1.0)
     chosen = results._parameterNode
     lens, synthetic, error, t1 = (
         slicer.util.arrayFromVolume(node)
         for node in (chosen.lensVolume, chosen.syntheticVolume, chosen.absoluteErrorVolume, head)
     )
-    np.testing.assert_array_equal(lens[error < 100], synthetic[error < 100])
-    high = error >= 150  # the scan comes in fully 50 above the threshold
-    np.testing.assert_array_equal(lens[high], np.clip(t1[high], 0, 1200))
+    smooth = scipy.ndimage.gaussian_filter(error.astype(float), 1.5 / 3)  # voxels of 3 mm
+    low, high = smooth < 120, smooth > 240
+    assert min(low.sum(), high.sum()) > 1000
+    grey, scan = (255 * np.clip(image / 1200, 0, 1)[..., None] for image in (synthetic, t1))
+    np.testing.assert_array_equal(lens[low], np.rint(grey[low]).repeat(3, axis=1))
+    blue = np.array([25, 50, 105]) + scan / 255 * np.array([180, 200, 150])
+    np.testing.assert_allclose(lens[high], blue[high], atol=1.5)
     viewing.ui.lensSlider.setValue(0.5)
-    np.testing.assert_allclose(lens[high], (np.clip(t1[high], 0, 1200) + synthetic[high].astype(int)) / 2, atol=0.51)
+    np.testing.assert_allclose(lens[high], (blue[high] + grey[high]) / 2, atol=1.5)
 
 
 def test_the_lens_takes_the_synthetic_images_place_in_the_views_and_gives_it_back(compared, results):

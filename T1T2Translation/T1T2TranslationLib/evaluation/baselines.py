@@ -17,10 +17,10 @@ BLUR = "truth blurred"
 
 PREDICTORS = {
     "model": "what is judged",
-    TABLE: "each T1 level becomes the mean T2 of the training subjects",
-    GREY: "the mean T2 of the training subjects everywhere",
-    COPY: "the T1 itself, in the T2's unit",
-    BLUR: "the real T2 blurred with sigma 1.5 voxels: a ceiling, no honest predictor",
+    TABLE: "each level of the input becomes the mean that the training subjects have there",
+    GREY: "the mean of the training subjects everywhere",
+    COPY: "the input itself, in the unit of what is predicted",
+    BLUR: "the real image blurred with sigma 1.5 voxels: a ceiling, no honest predictor",
 }
 
 _LEVELS = 256
@@ -62,8 +62,8 @@ def baseline_predictions(case: Case, training: Sequence[Tissue]) -> dict[str, np
         grey = np.mean([tissue.sums.sum() / tissue.counts.sum() for tissue in training])
         table = _table(training).astype(np.float32)
         learnt = {
-            GREY: np.where(case.brain, np.float32(grey), 0),
             TABLE: np.where(case.brain, table[_levels(case)], 0),
+            GREY: np.where(case.brain, np.float32(grey), 0),
         }
         predictions = learnt | predictions
     return predictions

@@ -27,16 +27,18 @@ from ..metrics import (
     to_unit,
 )
 from ..output import check_output
-from ..subjects import Case, Subject, load_case, with_folds
+from ..subjects import SEQUENCES, Case, Subject, load_case, with_folds
 from ..survey import take_survey
 from ..translation import UNIT, Progress, Translation, ignore_progress
 from .baselines import GREY, TABLE, Tissue, baseline_predictions, tissue_of, training_tissues
 from .calibration import calibration, sparsification
-from .conformal import FEWEST_PATIENTS, Patient, calibrate, sample_of
+from .card_scores import write_into
+from .conformal import Patient, sample_of
 from .conventions import score_by_all
-from .judged import JudgedModels, write_calibration
+from .judged import JudgedModels
 from .report import Origin, write_report
 from .results import FITTED, MODEL, SEED_FRAME, WHOLE_GRID, Evaluation, Result
+from .shelf import Shelf
 from .study import axial_pictures, panel_rows, telling_slice
 
 # A subject is read once for what the trivial learners may know of it, and again to be judged, which takes about so much longer.
@@ -49,13 +51,14 @@ Found = TypeVar("Found")
 
 
 def main(arguments: Sequence[str]) -> int:
-    """`t1t2 evaluate MODEL DATA -o FOLDER [--fold N] [--calibrate MODEL] ...`; returns the exit code."""
+    """`t1t2 evaluate MODEL DATA -o FOLDER [--fold N] [--into MODEL] ...`; returns the exit code."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     check_output(options.output / "report.html")
-    to_calibrate = find_model(options.calibrate).folder if options.calibrate else None
-    judged, paired, left_out = _chosen_subjects(options)
+    own = find_model(options.into).folder if options.into else None
     models = JudgedModels(options.model, options.device)
+    _complete(options, models)
+    judged, paired, left_out = _chosen_subjects(options)
     models.model_of(judged[0])  # a model that cannot be loaded is said before anything is read
     with logging_redirect_tqdm(), tqdm(total=1.0, desc="Judging", bar_format=_BAR, leave=False, disable=None) as bar:
         evaluation = evaluate(judged, paired, models, options.source, options.target, left_out, _progress_of(bar))
@@ -63,8 +66,8 @@ def main(arguments: Sequence[str]) -> int:
     written = write_report(evaluation, options.output, origin)
     log.info("%s", evaluation.line())
     log.info("Written: %s", ", ".join(str(path) for path in written))
-    if to_calibrate is not None:
-        _calibrate(to_calibrate, evaluation, models)
+    if own is not None:
+        write_into(own, evaluation, models)
     return UnsuitableVolume.exit_code if evaluation.left_out else 0
 
 
@@ -80,13 +83,27 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--fold", type=int, help="judge the subjects of this fold only")
     parser.add_argument("--folds", type=int, metavar="K", help="deal the patients into K folds as `t1t2 train --folds K` does")
     parser.add_argument("--group", help="judge the subjects of this list only, such as 'head'")
-    parser.add_argument("--source", default="t1n", help="sequence to translate (default: t1n)")
-    parser.add_argument("--target", default="t2w", help="sequence to compare with (default: t2w)")
+    parser.add_argument(
+        "--source", help="sequence to translate, as the data calls it: t1n, t2w, ... (default: what the model reads)"
+    )
+    parser.add_argument("--target", help="sequence to compare with (default: what the model makes)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps")
     parser.add_argument(
-        "--calibrate", metavar="MODEL", help="write the error factor and the 90 %% interval found here into this model's metadata"
+        "--into",
+        "--calibrate",
+        metavar="MODEL",
+        help="write the scores and, from eight subjects on, the error factor and 90 %% interval found here into this model's "
+        "metadata and card",
     )
     return parser
+
+
+def _complete(options: argparse.Namespace, models: JudgedModels) -> None:
+    """Fill in the sequences that the command line does not name: those of the model."""
+    card = models.a_card(options.fold)
+    named = {sequence: name for name, sequence in SEQUENCES.items()}
+    options.source = options.source or named.get(card.source, card.source)
+    options.target = options.target or named.get(card.target, card.target)
 
 
 def _chosen_subjects(options: argparse.Namespace) -> tuple[list[Subject], list[Subject], dict[str, str]]:
@@ -114,27 +131,6 @@ def _progress_of(bar: tqdm) -> Progress:
     return progress
 
 
-def _calibrate(folder: Path, evaluation: Evaluation, models: JudgedModels) -> None:
-    """Write what this evaluation found of the predicted error into a model; refuses what was learnt by heart."""
-    known = evaluation.learnt_from()
-    if known:
-        raise UnsuitableTrainingData(
-            f"Nothing was calibrated: the model knows {', '.join(known)} from its training.",
-            "Judge the models of a cross-validation ('runs/{fold}/model'), or other subjects.",
-        )
-    found = calibrate([result.patient for result in evaluation.results])
-    if not np.isfinite(found.factor):
-        raise UnsuitableTrainingData(
-            f"Nothing was calibrated: {_count(len(evaluation.results))} too few.", f"Judge at least {FEWEST_PATIENTS} together."
-        )
-    write_calibration(folder, found, models.error_factor(), len(evaluation.results))
-    log.info("Calibrated: %s, error factor %.3f, interval factor %.3f", folder.name, found.error_factor, found.factor)
-
-
-def _count(subjects: int) -> str:
-    return "1 subject is" if subjects == 1 else f"{subjects} subjects are"
-
-
 def evaluate(
     judged: Sequence[Subject],
     everyone: Sequence[Subject],
@@ -150,21 +146,23 @@ def evaluate(
     """
     reasons = dict(left_out or {})
     total = len(everyone) + _JUDGING_WEIGHT * len(judged)
-    tissues = []
-    for number, subject in enumerate(everyone):
-        progress(number / total, f"Reading {subject.id}")
-        tissues += _or_left_out(subject, reasons, lambda one: tissue_of(load_case(one, source, target)))
+    tissues: list[Tissue] = []
     results: list[Result] = []
-    start = time.perf_counter()
-    for number, subject in enumerate(judged):
-        progress((len(everyone) + _JUDGING_WEIGHT * number) / total, f"Judging {subject.id}")
-        if subject.id in reasons:
-            continue
-        found = _or_left_out(subject, reasons, lambda one: _judge(one, models, tissues, source, target))
-        for result in found:
-            left_s = (time.perf_counter() - start) / (number + 1) * (len(judged) - number - 1)
-            log.info("%d of %d, about %.0f s left. %s", number + 1, len(judged), left_s, result.line())
-        results += found
+    awaited = {subject.id for subject in judged}
+    with Shelf(lambda subject: load_case(subject, source, target)) as shelf:
+        for number, subject in enumerate(everyone):
+            progress(number / total, f"Reading {subject.id}")
+            tissues += _or_left_out(subject, reasons, lambda one: tissue_of(shelf.read(one, keep=one.id in awaited)))
+        start = time.perf_counter()
+        for number, subject in enumerate(judged):
+            progress((len(everyone) + _JUDGING_WEIGHT * number) / total, f"Judging {subject.id}")
+            if subject.id in reasons:
+                continue
+            found = _or_left_out(subject, reasons, lambda one: _judge(shelf.take(one), models, tissues))
+            for result in found:
+                left_s = (time.perf_counter() - start) / (number + 1) * (len(judged) - number - 1)
+                log.info("%d of %d, about %.0f s left. %s", number + 1, len(judged), left_s, result.line())
+            results += found
     progress(1.0, "Writing")
     return Evaluation(tuple(results), reasons, source, target)
 
@@ -179,8 +177,8 @@ def _or_left_out(subject: Subject, reasons: dict[str, str], work: Callable[[Subj
         return []
 
 
-def _judge(subject: Subject, models: JudgedModels, tissues: Sequence[Tissue], source: str, target: str) -> Result:
-    case = load_case(subject, source, target)
+def _judge(case: Case, models: JudgedModels, tissues: Sequence[Tissue]) -> Result:
+    subject = case.subject
     known = models.has_learnt_from(subject)
     if known:
         log.warning("%s was in the model's training: its scores flatter.", subject.id)
@@ -215,6 +213,7 @@ def evaluate_subject(
         pictures=axial_pictures(case, images | {"predicted error": predicted_error}, telling_slice(case)),
         patient=_patient(case, error, predicted_error),
         sparsification=sparsification(error[case.brain], predicted_error[case.brain]),
+        skull_stripped=case.skull_stripped,
         was_learnt_from=was_learnt_from,
     )
 

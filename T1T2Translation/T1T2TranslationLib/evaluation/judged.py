@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 from .. import inference
-from ..catalog import METADATA, read_metadata
+from ..catalog import ModelCard, find_model, read_metadata
 from ..errors import UnsuitableModel, UnsuitableVolume
 from ..model import Model, load_model
-from ..output import staged_files
 from ..subjects import Subject, patient_of
 from ..translation import Translation
 from ..volume import Volume
-from .calibration import COVERAGE
-from .conformal import CHOSEN, Calibration
 
 FOLD = "{fold}"
+_MOST_FOLDS = 100
 
 
 class JudgedModels:
@@ -34,9 +31,25 @@ class JudgedModels:
         """Translate; raises UnsuitableVolume for a subject without a fold where the pattern asks for one."""
         return inference.translate(volume, self.model_of(subject), device=self._device)
 
+    @property
+    def is_one_per_fold(self) -> bool:
+        """Whether each subject is judged by a model of its own fold."""
+        return FOLD in self._pattern
+
+    @property
+    def name(self) -> str:
+        """The model's, or the last part of the pattern."""
+        return Path(self._pattern).name
+
+    def a_card(self, fold: int | None = None) -> ModelCard:
+        """The card of the model, or of one of those behind the pattern: of `fold`, else the first. Raises UnsuitableModel."""
+        folds = range(_MOST_FOLDS) if fold is None else [fold]
+        names = [self._pattern.replace(FOLD, str(number)) for number in folds]
+        return find_model(next((name for name in names if Path(name).is_dir()), names[0]))
+
     def model_of(self, subject: Subject) -> Model:
         """The model that judges this subject; raises UnsuitableVolume or UnsuitableModel."""
-        if FOLD in self._pattern and subject.fold is None:
+        if self.is_one_per_fold and subject.fold is None:
             message = f"'{subject.id}' has no fold number, which '{self._pattern}' asks for."
             raise UnsuitableVolume(message, "Add it to the data list.")
         name = self._pattern.replace(FOLD, str(subject.fold))
@@ -62,26 +75,6 @@ class JudgedModels:
                 'Remove "error_factor" from their metadata and judge them again.',
             )
         return factors.pop()
-
-
-def write_calibration(folder: Path, found: Calibration, error_factor_before: float, subjects: int) -> None:
-    """Write the error factor and the stated interval into a bundle's metadata; its weights and their hash stay.
-
-    error_factor_before: what the predicted errors carried when `found` was measured. Raises UnsuitableModel, UnsuitableOutput.
-    """
-    metadata = read_metadata(folder)
-    block = metadata["t1t2"]
-    block["error_factor"] = round(error_factor_before * found.error_factor, 4)
-    block["interval"] = {
-        "half_width": "factor * (predicted error + added), 1 = p99.5 of the brain",
-        "stated_coverage": COVERAGE,
-        "factor": round(found.factor, 4),
-        "added": CHOSEN.added,
-        "largest_risk": CHOSEN.largest_risk,
-        "subjects": subjects,
-    }
-    with staged_files() as staging:
-        staging.add_text(json.dumps(metadata, indent=2) + "\n", folder / METADATA)
 
 
 def _block(model: Model) -> dict[str, Any]:

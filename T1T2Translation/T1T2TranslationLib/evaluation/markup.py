@@ -18,7 +18,7 @@ class Html(str):
     """Text that is HTML already."""
 
 
-_DASH = Html("&ndash;")
+DASH = Html("&ndash;")
 
 
 def markup(tag: str, *content: str, **attributes: str) -> Html:
@@ -46,7 +46,7 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]], highlight: str =
 def mean_with_interval(metric: str, value: Estimate | None) -> Html:
     """The mean, its interval below; the mean alone where subjects are too few for one."""
     if value is None or value.n == 0:
-        return _DASH
+        return DASH
     digits = digits_of(metric)
     if value.n < FEWEST_SUBJECTS:
         return Html(f"{value.mean:.{digits}f}")
@@ -55,7 +55,7 @@ def mean_with_interval(metric: str, value: Estimate | None) -> Html:
 
 def number(value: float | None, digits: int = _USUAL_DIGITS) -> str:
     """A dash where there is no finite number."""
-    return _DASH if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
+    return DASH if value is None or not math.isfinite(value) else f"{value:.{digits}f}"
 
 
 def digits_of(metric: str) -> int:

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from ..card_page import score_table
+from ..catalog import weak_kinds
 from ..measures import MEASURES, REGIONS
+from ..subjects import SEQUENCES
 from ..translation import DISCLAIMER, MARK
 from .baselines import PREDICTORS
+from .card_scores import scores_by_kind
 from .markup import Html, markup, table
 from .results import Evaluation
 from .sections import section, trust_section
@@ -56,7 +60,8 @@ def page_of(
 
     trust_curves: the figure about the predicted error, PNG; empty without subjects.
     """
-    title = f"{facts['model']}: {evaluation.source} to {evaluation.target}, protocol {evaluation.protocol}"
+    source, target = (SEQUENCES.get(name, name) for name in (evaluation.source, evaluation.target))
+    title = f"{facts['model']}: {source} to {target}, protocol {evaluation.protocol}"
     head = markup(
         "head",
         Html('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'),
@@ -69,6 +74,7 @@ def page_of(
         markup("h1", title),
         markup("p", _summary(evaluation, facts)),
         *_warnings(evaluation),
+        *_in_short(evaluation),
         *(section(group, results, figures[group], galleries) for group, results in evaluation.groups().items()),
         *([trust_section(evaluation.results, trust_curves)] if evaluation.results else []),
         *_words(),
@@ -79,10 +85,23 @@ def page_of(
 
 def _summary(evaluation: Evaluation, facts: Mapping[str, Any]) -> str:
     return (
-        f"{len(evaluation.results)} subjects of {facts['data list']}, judged on {facts['date'].replace('T', ' ')}. Unit of all "
+        f"{len(evaluation.results)} subjects of {facts['data list']}, judged on {facts['date'][:10]}. Unit of all "
         "intensities and errors: 1 is the 99.5th percentile of the real image over the brain (1000 in the files). Every score is "
         f"taken per subject in 3D; subjects, not slices, are the samples. What the words mean stands at the end. {DISCLAIMER}"
     )
+
+
+def _in_short(evaluation: Evaluation) -> list[Html]:
+    """The scores as they would stand in the model's card, and where a look-up table is no worse."""
+    kinds = scores_by_kind(evaluation.results)
+    if not kinds:
+        return []
+    parts = [markup("h2", "In short"), table(*score_table(kinds))]
+    weak = weak_kinds(kinds)
+    if weak:
+        said = f"No better than a look-up table, which knows next to nothing: {', '.join(weak)}."
+        parts.append(markup("p", said, class_="warning"))
+    return parts
 
 
 def _warnings(evaluation: Evaluation) -> list[Html]:

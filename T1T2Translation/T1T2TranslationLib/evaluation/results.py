@@ -33,7 +33,7 @@ class Result:
     slices: predictor -> errors slice by slice in the study's frame; panel: some of these slices; empty for whole heads.
     pictures: name -> one axial slice (rows, columns), in the unit.
     patient: samples of real and predicted error. sparsification: its curve over the brain, see `calibration`.
-    was_learnt_from: whether the model knows the subject from its training.
+    skull_stripped: whether the input shows no more than a brain. was_learnt_from: whether the model was trained on the patient.
     """
 
     subject: Subject
@@ -44,6 +44,7 @@ class Result:
     pictures: Mapping[str, np.ndarray]
     patient: Patient
     sparsification: np.ndarray
+    skull_stripped: bool
     was_learnt_from: bool = False
 
     @property

@@ -10,7 +10,7 @@ from ..metrics import PROTOCOL
 from .baselines import GREY, TABLE
 from .conformal import CHOSEN, FEWEST_PATIENTS, LEAST_COVERAGE, MOST_COVERAGE, Held, share_within
 from .conventions import CONVENTIONS, PSNR, SSIM
-from .markup import Html, digits_of, markup, mean_with_interval, number, picture, table
+from .markup import DASH, Html, digits_of, markup, mean_with_interval, number, picture, table
 from .results import (
     MODEL,
     OF_PREDICTED_ERROR,
@@ -36,13 +36,18 @@ def section(group: str, results: Sequence[Result], figures: Mapping[str, bytes],
     """Everything about one group."""
     summary = summarise(results)
     parts = [
-        markup("h2", f"{group or 'all'}: {_subjects(len(results))}"),
+        markup("h2", f"{group or 'all'}: {_subjects(len(results))}, {_shown(results)}"),
         *_scores(results, summary, figures),
         *_study(results, summary, figures),
         *_other_papers(results, summary),
         *_subject_by_subject(results, galleries),
     ]
     return markup("section", *parts)
+
+
+def _shown(results: Sequence[Result]) -> str:
+    kinds = {result.skull_stripped for result in results}
+    return "skull-stripped and whole heads" if len(kinds) > 1 else "skull-stripped" if True in kinds else "whole heads"
 
 
 def _subjects(count: int) -> str:
@@ -166,7 +171,7 @@ def trust_section(results: Sequence[Result], curves: bytes) -> Html:
         f"value ± factor times (predicted error + {CHOSEN.added:g}); the factor by conformal risk control with the patient as "
         "the unit, so that on average 90 % of the next patient's brain lies inside. A patient's uncovered share counts at most "
         f"{CHOSEN.largest_risk:g} in that average. Each patient below is covered by the factor of the others (of other folds "
-        "where there are folds)."
+        "where there are folds). If the network's Laplace distribution held, 90 % would lie within ± ln 10 predicted errors."
     )
     parts = [
         markup("h2", f"Trust in the predicted error: {_subjects(len(results))}"),
@@ -201,8 +206,8 @@ def _trust_table(results: Sequence[Result], chosen: Mapping[str, Held]) -> Html:
         held = chosen[result.patient.name]
         numbers = [held.coverage, held.tumour_coverage, held.width, held.ratio]
         rows.append([result.subject.id, *map(number, numbers), *(number(result.brain[name]) for name in OF_PREDICTED_ERROR[1:])])
-    header = ["", "coverage", "in the tumour", "width", "ratio", "AUROC", "AUSE", "coverage at ln 10"]
-    return table(header, rows)
+    header = ["", "coverage", "in the tumour", "width", "ratio", "AUROC", "AUSE", "within ± ln 10 predicted errors"]
+    return table(*_without_empty_columns(header, rows))
 
 
 def _other_forms(forms: Mapping[str, Mapping[str, Held]]) -> list[Html]:
@@ -264,4 +269,10 @@ def _subject_table(results: Sequence[Result]) -> Html:
                 number(frame.get("MAE"), 4),
             ]
         )
-    return table(["", *shown, "tumour MAE", "tumour contrast", "seed frame MAE"], rows)
+    return table(*_without_empty_columns(["", *shown, "tumour MAE", "tumour contrast", "seed frame MAE"], rows))
+
+
+def _without_empty_columns(header: Sequence[str], rows: Sequence[Sequence[str]]) -> tuple[list[str], list[list[str]]]:
+    """What nobody has, such as a tumour in whole heads, needs no column of dashes."""
+    kept = [place for place in range(len(header)) if any(row[place] != DASH for row in rows)]
+    return [header[place] for place in kept], [[row[place] for place in kept] for row in rows]

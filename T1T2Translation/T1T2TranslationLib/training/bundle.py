@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from ..card_page import write_card_page
 from ..catalog import METADATA, WEIGHTS, read_metadata
 from ..errors import UnsuitableOutput
 from ..model import INFERENCE, Model, save_model
 from ..preprocessing import Preprocessing
 from .card import metadata_of
-from .card_page import write_card_page
 from .checkpoint import plain_disk_errors
 from .dataset import Pair, Sampler
 from .origins import Origin
@@ -88,6 +88,8 @@ def train_bundle(recipe: Recipe, materials: Materials, folder: Path, manner: Man
         return
     watch = Watch(_journal(folder, materials, recipe), materials.validation)
     run.finish(watch)
+    if start is not None:
+        run.mix_in(start)
     watch.end(run)
     _write(folder, run, materials)
     log.info("%s", _end(run))

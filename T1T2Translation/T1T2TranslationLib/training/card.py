@@ -11,8 +11,9 @@ import numpy as np
 import torch
 
 from ..preprocessing import Preprocessing
+from ..subjects import SEQUENCES
 from ..translation import DISCLAIMER, UNIT
-from .recipe import SEQUENCES, Recipe
+from .recipe import Recipe
 
 _SCHEMA = "https://github.com/Project-MONAI/MONAI-extra-test-data/releases/download/0.8.1/meta_schema_20240725.json"
 

@@ -11,8 +11,9 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..layers import ERROR_WINDOW
+from ..subjects import SEQUENCES
 from ..translation import MARK, UNIT
-from .recipe import SEQUENCES, Recipe
+from .recipe import Recipe
 from .showcase import Sight
 
 Row = Mapping[str, float]  # of the journal's table

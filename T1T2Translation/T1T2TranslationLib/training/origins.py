@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-NOT_STATED = "not stated"
+from ..card_page import NOT_STATED
 
 
 @dataclass(frozen=True)

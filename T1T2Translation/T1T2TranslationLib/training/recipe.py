@@ -11,10 +11,9 @@ from typing import Any
 
 from ..errors import UnsuitableTrainingData
 from ..network import NetworkConfig
+from ..subjects import SEQUENCES
 
 _SHIPPED = Path(__file__).parent / "recipes"
-# Names of the BraTS 2023 files -> what people call the sequences.
-SEQUENCES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
 
 
 @dataclass(frozen=True)
@@ -86,6 +85,7 @@ class Recipe:
     learning_rate: float = 1.5e-3
     weight_decay: float = 0.01
     average_decay: float = 0.999  # of the weights' exponential moving average, which is what is kept
+    start_share: float = 0.0  # of the weights begun from (--from) in those that are kept, see docs/method.md
     painted_share: float = 0.0  # of the first samples, painted from label maps; on one held-out fold 0.5 gave no gain
     painting_ends: float = 0.6  # ... falling to none at this share of the run: real scans have the last word
     tumour_weight: float = 6.0

@@ -142,6 +142,12 @@ class Run:
         for kept, current in zip(self.average.parameters(), self.network.parameters(), strict=True):
             kept.lerp_(current, 1 - decay)
 
+    @torch.no_grad()
+    def mix_in(self, start: TranslationNetwork) -> None:
+        """Take the recipe's `start_share` of the weights begun from into those that are kept (Wortsman et al. 2022)."""
+        for kept, before in zip(self.average.parameters(), start.parameters(), strict=True):
+            kept.lerp_(before.to(kept.device), self.recipe.start_share)
+
     def save(self) -> None:
         """The whole state into the checkpoint, by the first of the team. Raises UnsuitableOutput where the disk is full."""
         if not self.team.is_first:

@@ -10,10 +10,10 @@ import shutil
 from pathlib import Path
 from statistics import fmean
 
+from ..card_page import write_card_page
 from ..catalog import METADATA, WEIGHTS, read_metadata
 from ..errors import UnsuitableTrainingData
 from .bundle import Manner, Materials, refuse_to_replace, train_bundle
-from .card_page import write_card_page
 from .checkpoint import plain_disk_errors
 from .recipe import Recipe
 from .run import CHECKPOINT

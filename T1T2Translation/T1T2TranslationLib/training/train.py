@@ -12,12 +12,12 @@ from ..catalog import user_models_folder
 from ..errors import UnsuitableOutput, UnsuitableTrainingData
 from ..model import Model, load_model
 from ..preprocessing import Preprocessing
-from ..subjects import Subject, with_folds
+from ..subjects import SEQUENCES, Subject, with_folds
 from ..survey import DATALIST, read_subjects
 from .bundle import Manner, Materials, refuse_to_replace, train_bundle
 from .dataset import load_pairs, read_label_maps
 from .origins import origins_of
-from .recipe import SEQUENCES, Recipe, read_recipe, shipped_recipes
+from .recipe import Recipe, read_recipe, shipped_recipes
 from .sweep import train_sweep
 from .team import Team, joined_team
 from .validation import Validation
@@ -90,6 +90,7 @@ def _recipe(options: argparse.Namespace, base: Model | None) -> Recipe:
     now, before = (SEQUENCES[recipe.source], SEQUENCES[recipe.target]), (base.card.source, base.card.target)
     if now != before:
         log.warning("A model of %s to %s is the start for one of %s to %s.", *before, *now)
+        recipe = dataclasses.replace(recipe, start_share=0.0)  # another image's weights are no opinion on this one
     return dataclasses.replace(recipe, network=base.network.config)
 
 

@@ -16,9 +16,9 @@ from ..metrics import mean_absolute_error
 from ..model import Model
 from ..network import TranslationNetwork
 from ..preprocessing import Preprocessing
-from ..subjects import Case, Subject, load_case
+from ..subjects import SEQUENCES, Case, Subject, load_case
 from ..translation import UNIT
-from .recipe import SEQUENCES, Recipe
+from .recipe import Recipe
 
 log = logging.getLogger(__name__)
 

@@ -1,4 +1,4 @@
-"""A coarse volume for a quick look: every few planes, translated by the same path while the whole is still to come."""
+"""`coarse`: every few planes of a volume, for a quick look: the same path translates them while the whole is still to come."""
 
 from __future__ import annotations
 

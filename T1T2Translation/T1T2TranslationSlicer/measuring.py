@@ -13,7 +13,7 @@ from T1T2TranslationLib.metrics import compute_metrics
 from T1T2TranslationLib.output import staged_files
 from T1T2TranslationLib.translation import UNIT
 
-from . import charts, compare_layout, nodes, results
+from . import charts, compare_layout, nodes, result_nodes
 from .section import Section
 
 _SEGMENTS = "T1T2.Segments"  # attribute of a synthetic volume: the scores of the chosen segmentation's segments, as JSON
@@ -118,7 +118,7 @@ class MeasuresSection(Section):
         from T1T2TranslationLib.report import write_report
 
         scan = nodes.asVolume(self.parameters.syntheticVolume.GetNodeReference("T1T2.Input"), inWorld=False)
-        write_report(scan, results.lastTranslation(self.parameters), path)
+        write_report(scan, result_nodes.lastTranslation(self.parameters), path)
 
     def _save(self, what, extension, write):
         proposal = os.path.join(slicer.app.defaultScenePath, f"{self.parameters.syntheticVolume.GetName()}.{extension}")

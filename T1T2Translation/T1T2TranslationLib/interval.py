@@ -1,0 +1,68 @@
+"""The stated interval of a model: how far from the synthetic value the real one is expected, in which share of a brain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .catalog import list_models, read_metadata
+from .errors import UnsuitableModel
+from .translation import UNIT
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Conformal risk control over patients (Angelopoulos et al. 2022), see docs/method.md.
+
+    coverage: the share of a brain's voxels that is expected within. factor, added: the half width is
+    factor * (predicted error + added); added in `UNIT`.
+    """
+
+    coverage: float
+    factor: float
+    added: float
+
+    def half_width(self, predicted_error: float) -> float:
+        """How far from the synthetic value the real one may be, in `UNIT` as the error."""
+        return self.factor * (predicted_error + self.added)
+
+    def sentence(self, _: Callable[[str], str], predicted_error: np.ndarray) -> str:
+        """What it means for a reader of an image with this error map, on average where there is any; `_` translates."""
+        errors = predicted_error[predicted_error > 0]
+        half = self.half_width(float(errors.mean()) if errors.size else 0.0)
+        return _(
+            "{coverage} % of the brain's voxels are expected within \N{PLUS-MINUS SIGN}{factor} \N{MULTIPLICATION SIGN} "
+            "(predicted error + {added}) of the value shown: here \N{PLUS-MINUS SIGN}{half} ({percent} %) on average."
+        ).format(
+            coverage=round(100 * self.coverage),
+            factor=f"{self.factor:.2f}",
+            added=f"{self.added:.0f}",
+            half=f"{half:.0f}",
+            percent=round(100 * half / UNIT),
+        )
+
+
+def interval_of(provenance: Mapping[str, Any]) -> Interval | None:
+    """What the model states that made a translation; None where it states none, or is not installed here in that version."""
+    for card in list_models():
+        if card.usable and card.sha256 == provenance.get("weights_sha256"):
+            try:
+                return _read(read_metadata(card.folder)["t1t2"].get("interval"))
+            except UnsuitableModel:  # replaced since it was listed
+                return None
+    return None
+
+
+def _read(block: object) -> Interval | None:
+    """None for what a model's makers wrote otherwise than `t1t2 evaluate --calibrate` does."""
+    if not isinstance(block, Mapping):
+        return None
+    found = [block.get(key) for key in ("stated_coverage", "factor", "added")]
+    numbers = [float(value) for value in found if isinstance(value, (int, float)) and 0 <= value < math.inf]
+    if len(numbers) < len(found) or numbers[0] > 1:
+        return None
+    return Interval(coverage=numbers[0], factor=numbers[1], added=numbers[2] * UNIT)
