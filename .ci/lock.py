@@ -9,7 +9,7 @@ import sys
 
 HEADER = """\
 # What `make test` installs, each file by its hash: for {system}, Python {python}, PyTorch for the CPU. `make lock` wrote it.
-# pip install --require-hashes -r locked.txt && pip install --no-deps .
+# pip install --require-hashes -r locked.txt && pip install --no-deps --no-build-isolation .
 """
 
 

@@ -141,7 +141,17 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
         if self._parameterNode is None or node is self._parameterNode.inputVolume:  # a panel that opens changes no view
             return
         self._parameterNode.inputVolume = node
+        self._parameterNode.acceptAnyInput = False  # what was insisted on for one scan is not for the next
+        if not self.worker.talk.is_busy:
+            self.showMessage("")  # it spoke of another scan
         if self.findResults():
+            self.logic.showResults()
+
+    def showResultsOf(self, node):
+        """Choose a volume and show what was made of it, also where it was chosen before and something else is in the views."""
+        self.onInputChosen(node)
+        self.findResults()
+        if result_nodes.isOf(self._parameterNode.syntheticVolume, node):
             self.logic.showResults()
 
     def findResults(self):
@@ -290,7 +300,7 @@ class T1T2TranslationWidget(base.ScriptedLoadableModuleWidget, VTKObservationMix
 
     def startComparison(self):
         chosen = self._parameterNode
-        volumes = self.logic.volumes(chosen.inputVolume, chosen.referenceVolume, chosen.maskNode)
+        volumes = self.logic.volumes(chosen.inputVolume, chosen.referenceVolume, self._maskOfJob)
         translation = result_nodes.onGridOf(volumes["volume"], result_nodes.lastTranslation(chosen))
         region = result_nodes.lastRegion(chosen, volumes["volume"])
         arguments = volumes | {"translation": translation, "region": region}

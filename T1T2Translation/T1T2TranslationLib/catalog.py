@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from .errors import UnsuitableModel
 
@@ -18,7 +18,7 @@ WEIGHTS = "models/model.pt"
 # A card is a few kilobytes and weights are a few megabytes; more than this is not one of ours.
 _METADATA_LIMIT_BYTES = 1 << 20
 _WEIGHTS_LIMIT_BYTES = 1 << 30
-_ENDLESS = 1e12  # steps or minutes that nobody trains
+_ENDLESS = 1e12  # steps or minutes that nobody trains, an error that nobody makes
 
 # The kinds of input that a bundle's "scores" tell apart, and the name of what a model has to beat there.
 STRIPPED_BRAIN, WHOLE_HEAD_BRAIN, TUMOUR = "skull-stripped brain", "whole-head brain", "tumour"
@@ -31,8 +31,11 @@ class ModelCard:
 
     source, target: the sequences it reads and makes, "T1" or "T2".
     sha256: of the weights file, lower-case hexadecimal; checked when the model is loaded.
+    error_factor: what the network's scale is multiplied by to give the predicted error; `t1t2 evaluate --calibrate` sets it
+    without touching the weights.
     scores: name -> value, as the bundle states them.
-    steps, minutes: how long it was trained; 0 where the bundle does not say.
+    start: name and version of the model whose training it went on with; empty for none.
+    steps, minutes: how long it was trained, from there; 0 where the bundle does not say.
     problem: why the bundle cannot be used; empty where it can.
     """
 
@@ -45,7 +48,9 @@ class ModelCard:
     description: str = ""
     licence: str = ""
     sha256: str = ""
+    error_factor: float = 1.0
     scores: Mapping[str, Any] = field(default_factory=dict)
+    start: str = ""
     steps: int = 0
     minutes: float = 0.0
     problem: str = ""
@@ -58,13 +63,14 @@ class ModelCard:
     @property
     def trained(self) -> str:
         """How long it was trained, in words: a model of a few steps looks like any other."""
-        return f"trained for {self.minutes:g} minutes, {self.steps} steps" if self.steps else "training not stated"
+        start = f"from {self.start} " if self.start else ""
+        return f"trained {start}for {self.minutes:.3g} minutes, {self.steps} steps" if self.steps else "training not stated"
 
     @property
     def judged(self) -> str:
         """Its first mean absolute error, and where it does not beat a look-up table, in words."""
         for region, values in self.scores.items():
-            if isinstance(values, Mapping) and isinstance(values.get("MAE"), (int, float)):
+            if isinstance(values, Mapping) and _is_plausible(values.get("MAE")):
                 weak = f"; no better than a look-up table: {', '.join(self.weak_at)}" if self.weak_at else ""
                 return f"MAE {values['MAE']:.3f} ({region}){weak}"
         return "evaluated" if self.scores else "not evaluated"
@@ -87,7 +93,12 @@ def weak_kinds(scores: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _is_beaten(values: Mapping[str, Any]) -> bool:
     own, tables = values.get("MAE"), values.get(TABLE_MAE)
-    return isinstance(own, (int, float)) and isinstance(tables, (int, float)) and own >= tables
+    return _is_plausible(own) and _is_plausible(tables) and own >= tables
+
+
+def _is_plausible(error: object) -> TypeGuard[float]:
+    """JSON, as Python reads it, knows Infinity and numbers of a thousand digits."""
+    return isinstance(error, (int, float)) and 0 <= error < _ENDLESS
 
 
 def bundled_models_folder() -> Path:
@@ -223,7 +234,9 @@ def _read_card(bundle: Path) -> ModelCard:
         description=_text(bundle, metadata, "description", default=""),
         licence=_text(bundle, ours, "licence", default=""),
         sha256=sha256,
+        error_factor=_error_factor(ours),
         scores=scores,
+        start=_start(ours),
         steps=int(_number(ours, "steps")),
         minutes=_number(ours, "minutes"),
     )
@@ -234,6 +247,21 @@ def _text(bundle: Path, block: Mapping[str, Any], key: str, default: str | None 
     if not isinstance(value, str):
         raise _unsuitable(bundle, f'its {METADATA} does not say "{key}"')
     return value
+
+
+def _error_factor(block: Mapping[str, Any]) -> float:
+    """1 where there is none, and where it is no number, which only matters to whoever loads the model: that refuses it."""
+    try:
+        return float(block.get("error_factor", 1.0))
+    except (OverflowError, TypeError, ValueError):
+        return 1.0
+
+
+def _start(block: Mapping[str, Any]) -> str:
+    """What the bundle says of the model that its training started from; empty for none."""
+    training = block.get("training")
+    start = training.get("started_from") if isinstance(training, dict) else None
+    return f"{start.get('name', '')} {start.get('version', '')}".strip() if isinstance(start, dict) else ""
 
 
 def _number(block: Mapping[str, Any], key: str) -> float:

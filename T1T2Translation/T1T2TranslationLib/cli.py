@@ -10,6 +10,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from . import __version__
 from .catalog import ModelCard, find_model, list_models
 from .errors import Cancelled, T1T2Error, UnsuitableOutput, UnsuitableVolume
+from .protocol import UNTIL_STDIN_ENDS
 from .translation import DISCLAIMER, MARK, UNIT, Progress, Translation, ignore_progress
 
 if TYPE_CHECKING:
@@ -34,6 +36,9 @@ _BAR = "{desc} {percentage:3.0f}% |{bar}| {remaining} left"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code; errors are one sentence on stderr."""
     arguments = sys.argv[1:] if arguments is None else arguments
+    if arguments and arguments[0] == UNTIL_STDIN_ENDS:
+        threading.Thread(target=_end_with_stdin, daemon=True).start()
+        arguments = arguments[1:]
     signal.signal(signal.SIGTERM, _stop)  # as a cluster does: leave through every `finally`
     try:
         if arguments and arguments[0] in _HAND_OVERS:
@@ -57,6 +62,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _stop(number: int, frame: FrameType | None) -> None:
     sys.exit(128 + number)
+
+
+def _end_with_stdin() -> None:
+    while os.read(0, 4096):  # not `sys.stdin`: its lock would be held when the command ends by itself
+        pass
+    os._exit(Cancelled.exit_code)
 
 
 def _fail(error: T1T2Error) -> int:
@@ -171,6 +182,8 @@ def _scans(options: argparse.Namespace) -> int:
     from .io import find_scans
 
     scans = find_scans(options.folder)
+    if not scans and not options.json:
+        raise UnsuitableVolume(f"'{options.folder}' holds no scan.", "Name a folder with NIfTI, NRRD, MetaImage or DICOM files.")
     if options.json:
         print(json.dumps([dataclasses.asdict(scan) for scan in scans]))
         return 0
@@ -202,6 +215,8 @@ def _check(options: argparse.Namespace) -> int:
     source = Path(options.source)
     is_folder = source.is_dir() and not has_dicom_files(source)
     scans = [(scan.source, scan.name) for scan in find_scans(source)] if is_folder else [(options.source, source.name)]
+    if not scans:
+        raise UnsuitableVolume(f"'{options.source}' holds no scan.", "Name a scan, or a folder of them.")
     lights = set()
     for path, name in scans:
         try:

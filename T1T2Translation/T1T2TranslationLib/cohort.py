@@ -14,7 +14,7 @@ from .catalog import ModelCard
 from .errors import T1T2Error, UnsuitableVolume
 from .file_translation import FileTranslation
 from .io import Scan, find_scans, with_unique_names
-from .subjects import SEQUENCES_OF, listed_subjects
+from .subjects import listed_name, listed_subjects
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def scans_of(source: Path, sequence: str, shard: Shard) -> list[Scan]:
     """
     if source.is_dir():
         return find_scans(source, shard.holds)
-    wanted = SEQUENCES_OF.get(sequence.lower(), sequence)
+    wanted = listed_name(sequence)
     subjects = listed_subjects(source, wanted, "label")
     without = sum(wanted not in subject.images for subject in subjects)
     if without:
@@ -106,6 +106,7 @@ def work_through(
         try:
             job = job_of(scan)
             job.check_outputs()
+            job.refuse_to_replace(card)
             request = job.request(card, accept_any_input)
             if job.is_finished(request):
                 tally.done_before.append(scan.name)

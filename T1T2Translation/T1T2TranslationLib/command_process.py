@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from .protocol import UNTIL_STDIN_ENDS
 from .worker_process import library_process
 
 _FINISHED, _FAILED = "finished(int,QProcess::ExitStatus)", "errorOccurred(QProcess::ProcessError)"
@@ -28,7 +29,7 @@ class CommandProcess:
         self._process = library_process(self._qt)
         self._process.connect(_FINISHED, self._on_finished)
         self._process.connect(_FAILED, self._on_failed)
-        self._process.start(sys.executable, ["-m", "T1T2TranslationLib", *arguments])
+        self._process.start(sys.executable, ["-m", "T1T2TranslationLib", UNTIL_STDIN_ENDS, *arguments])
 
     @property
     def is_running(self) -> bool:
@@ -39,6 +40,7 @@ class CommandProcess:
         if self._process is not None:
             self._process.disconnect(_FINISHED, self._on_finished)
             self._process.disconnect(_FAILED, self._on_failed)
+            self._process.closeWriteChannel()  # a launcher's child, which kill does not reach, ends by this
             self._process.kill()
             self._process.waitForFinished(1000)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import __version__, dicom
+from . import __version__, dicom, layers
 from .catalog import ModelCard
 from .errors import UnsuitableOutput, UnsuitableVolume
 from .io import located, read_volume, scan_name
@@ -94,21 +94,34 @@ class FileTranslation:
             raise UnsuitableOutput("Two results have the same file name.", "Give each its own.")
 
     def request(self, card: ModelCard, accept_any_input: bool) -> dict[str, Any]:
-        """What determines the result, as plain JSON values; the same request gives the same files."""
+        """What determines the result, as plain JSON values; the same request gives the same files.
+
+        What is not there is left out where earlier versions did not know it: their results are still of this request.
+        """
+        region = {"region_sha256": hash_of(self.region)} if self.region else {}
+        calibration = {"error_factor": card.error_factor} if card.error_factor != 1 else {}
         return {
             "input_sha256": hash_of(self.source),
             "mask_sha256": hash_of(self.mask) if self.mask else None,
             "reference_sha256": hash_of(self.reference) if self.reference else None,
-            "region_sha256": hash_of(self.region) if self.region else None,
             "weights_sha256": card.sha256,
             "accept_any_input": accept_any_input,
             "software": f"T1T2Translation {__version__}",
+            **region,
+            **calibration,
         }
 
+    def refuse_to_replace(self, card: ModelCard) -> None:
+        """Raise UnsuitableOutput where another model's results are: neither a result nor a refusal may take their place."""
+        provenance = self._read_record().get("provenance")
+        made_by = provenance.get("model") if isinstance(provenance, dict) else None
+        if made_by not in (None, card.name):
+            raise UnsuitableOutput(f"'{self.synthetic.name}' is a result of the model {made_by}.", "Choose another folder.")
+
     def is_finished(self, request: Mapping[str, Any]) -> bool:
-        """Whether all results of this very request are there."""
+        """Whether all results of this very request are there, with a record that is whole."""
         record = self._recorded(request)
-        if record is None or "refused" in record or not all(path.is_file() for path in self.outputs.values()):
+        if record is None or not layers.has_notes(record) or not all(path.is_file() for path in self.outputs.values()):
             return False
         return self.dicom_folder is None or self.dicom_folder.is_dir()
 
@@ -122,8 +135,7 @@ class FileTranslation:
     def notes(self) -> list[str]:
         """What a reader must know of the results that are there: checks that are not green, and warnings."""
         record = self._read_record()
-        checks = record.get("checks", [])
-        return [check["message"] for check in checks if check["level"] != "green"] + record.get("warnings", [])
+        return layers.notes(record) if layers.has_notes(record) else []
 
     def record_refusal(self, error: UnsuitableVolume, request: Mapping[str, Any]) -> None:
         """Write the record of a scan that is not suited, so that it is not tried again."""

@@ -70,13 +70,12 @@ def translate(
     comparison = None
     if reference is not None:
         sequences = model.card.source, model.card.target
-        comparison = compare(synthetic, reference, volume, mask, _part(progress, _PREDICTED, 1.0), region, sequences)
-        doubts += comparison.warnings
+        comparison = compare(synthetic, reference, volume, mask, _part(progress, _PREDICTED, 1.0), region, sequences, doubts)
     given = {"mask_given": mask is not None, "region_given": region is not None}
     provenance = _provenance(model, prediction, time.perf_counter() - start) | given
     progress(1.0, "Done")
-    partial = () if region is None else (_PARTIAL,)
-    return Translation(synthetic, error, scan.checks, partial + prediction.warnings + doubts, provenance, comparison)
+    warnings = (*(() if region is None else (_PARTIAL,)), *prediction.warnings, *(comparison.warnings if comparison else ()))
+    return Translation(synthetic, error, scan.checks, warnings, provenance, comparison)
 
 
 class _Scan(NamedTuple):
@@ -262,6 +261,7 @@ def _provenance(model: Model, prediction: Prediction, seconds: float) -> dict[st
         "model": model.card.name,
         "model_version": model.card.version,
         "weights_sha256": model.card.sha256,
+        "error_factor": model.error_factor,
         "source_sequence": model.card.source,
         "target_sequence": model.card.target,
         "device": prediction.device.label,

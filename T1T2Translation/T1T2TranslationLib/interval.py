@@ -36,7 +36,8 @@ class Interval:
         half = self.half_width(float(errors.mean()) if errors.size else 0.0)
         return _(
             "{coverage} % of the brain's voxels are expected within \N{PLUS-MINUS SIGN}{factor} \N{MULTIPLICATION SIGN} "
-            "(predicted error + {added}) of the value shown: here \N{PLUS-MINUS SIGN}{half} ({percent} %) on average."
+            "(predicted error + {added}) of the value shown: here \N{PLUS-MINUS SIGN}{half} ({percent} %) on average. "
+            "Where the map is bright, in fluid above all, fewer are."
         ).format(
             coverage=round(100 * self.coverage),
             factor=f"{self.factor:.2f}",
@@ -47,9 +48,13 @@ class Interval:
 
 
 def interval_of(provenance: Mapping[str, Any]) -> Interval | None:
-    """What the model states that made a translation; None where it states none, or is not installed here in that version."""
+    """What the model states that made a translation; None where it states none, or is not installed here in that version.
+
+    An error map of before the model was calibrated anew is of another version: the weights are the same, the factor is not.
+    """
+    made_by = provenance.get("weights_sha256"), provenance.get("error_factor", 1.0)
     for card in list_models():
-        if card.usable and card.sha256 == provenance.get("weights_sha256"):
+        if card.usable and (card.sha256, card.error_factor) == made_by:
             try:
                 return _read(read_metadata(card.folder)["t1t2"].get("interval"))
             except UnsuitableModel:  # replaced since it was listed

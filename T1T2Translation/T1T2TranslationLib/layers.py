@@ -43,6 +43,8 @@ LOOKS = {
     "alignedReference": Look("", "Grey", IMAGE_WINDOW),
 }
 OVERLAYS = tuple(key for key, look in LOOKS.items() if look.title)
+# What is read of a provenance without asking whether it is there.
+_WORDS = ("model", "weights_sha256", "source_sequence", "target_sequence", "device", "software", "torch", "date")
 TRUE_ERROR = ("absoluteError", "signedError", "alignedReference")
 
 
@@ -104,17 +106,51 @@ def legend_title(_: Callable[[str], str], key: str, title: str, threshold: float
 
 def first_overlay(summary: Mapping[str, Any]) -> str:
     """The key of the error map to show first: the true error where it is known."""
-    return "absoluteError" if "absoluteError" in summary["overlays"] else "predictedError"
+    return "absoluteError" if "absoluteError" in summary.get("overlays", {}) else "predictedError"
 
 
 def read_summary(text: str | None) -> dict[str, Any]:
-    """What `summarize` wrote; empty for none."""
-    return json.loads(text) if text else {}
+    """What `summarize` wrote; empty for none, and for anything else: a scene file may say what it likes."""
+    found = _read_json(text)
+    return found if isinstance(found, dict) and _is_summary(found) else {}
+
+
+def read_metrics(text: str | None) -> dict[str, dict[str, float]]:
+    """Region -> measure -> value, from JSON; empty for none, and for anything else."""
+    found = _read_json(text)
+    return found if _are_metrics(found) else {}
+
+
+def _read_json(text: str | None) -> Any:
+    try:
+        return json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        return {}
+
+
+def _is_summary(found: Mapping[str, Any]) -> bool:
+    return (
+        all(isinstance(found.get(key), str) for key in _WORDS)
+        and isinstance(found.get("registered"), bool)
+        and _is_map(found.get("overlays"), str)
+        and found["overlays"].keys() <= set(OVERLAYS)
+        and _are_metrics(found.get("metrics"))
+        and has_notes(found)
+        and isinstance(found.get("doubts", []), list)
+    )
+
+
+def _are_metrics(found: object) -> bool:
+    return _is_map(found, dict) and all(_is_map(values, (int, float)) for values in found.values())  # type: ignore[attr-defined]
+
+
+def _is_map(found: object, kind: type | tuple[type, ...]) -> bool:
+    return isinstance(found, dict) and all(isinstance(value, kind) for value in found.values())
 
 
 def summarize(translation: Translation) -> str:
-    """The provenance as JSON, with "overlays" (key -> title of each error map), "checks", "warnings" and "metrics" (region ->
-    measure -> value; empty without a reference)."""
+    """The provenance as JSON, with "overlays" (key -> title of each error map), "checks", "warnings", of these
+    "doubts" about the reference, and "metrics" (region -> measure -> value; empty without a reference)."""
     comparison = translation.comparison
     return json.dumps(
         {
@@ -124,13 +160,14 @@ def summarize(translation: Translation) -> str:
             "warnings": list(translation.warnings),
             "metrics": {} if comparison is None else {region: dict(values) for region, values in comparison.metrics.items()},
             "registered": comparison is not None and comparison.registered,
+            "doubts": [] if comparison is None else list(comparison.warnings),
         }
     )
 
 
 def translation_of(summary: Mapping[str, Any], volumes: Mapping[str, Volume]) -> Translation:
     """The translation that `summarize` wrote about, of its images by layer key; "synthetic" and "predictedError" are needed."""
-    apart = ("overlays", "checks", "warnings", "metrics", "registered")
+    apart = ("overlays", "checks", "warnings", "metrics", "registered", "doubts")
     comparison = None
     if all(key in volumes for key in TRUE_ERROR):
         comparison = Comparison(
@@ -139,6 +176,7 @@ def translation_of(summary: Mapping[str, Any], volumes: Mapping[str, Volume]) ->
             absolute_error=volumes["absoluteError"],
             metrics=summary["metrics"],
             registered=summary["registered"],
+            warnings=tuple(summary.get("doubts", ())),
         )
     return Translation(
         synthetic=volumes["synthetic"],
@@ -148,6 +186,15 @@ def translation_of(summary: Mapping[str, Any], volumes: Mapping[str, Volume]) ->
         provenance={name: value for name, value in summary.items() if name not in apart},
         comparison=comparison,
     )
+
+
+def has_notes(summary: Mapping[str, Any]) -> bool:
+    """Whether "checks" and "warnings" are there, and what `notes` can read."""
+    checks, warnings = summary.get("checks"), summary.get("warnings")
+    if not isinstance(checks, list) or not isinstance(warnings, list):
+        return False
+    words = [check.get(key) for check in checks if isinstance(check, dict) for key in ("name", "level", "message")]
+    return len(words) == 3 * len(checks) and all(isinstance(word, str) for word in (*words, *warnings))
 
 
 def notes(summary: Mapping[str, Any]) -> list[str]:

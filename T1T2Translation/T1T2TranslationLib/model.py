@@ -69,7 +69,7 @@ def load_model(name_or_folder: str | Path) -> Model:
         preprocessing = Preprocessing(**block["preprocessing"])
         error_factor = float(block.get("error_factor", 1.0))
         _refuse_contradiction(network, preprocessing, error_factor)
-    except (AttributeError, KeyError, OSError, RecursionError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OSError, OverflowError, RecursionError, TypeError, ValueError) as error:
         raise UnsuitableModel(
             f"The model '{card.name}' describes a network that this version does not know ({error}).",
             "Get a model made for this version, or update the extension.",

@@ -5,7 +5,7 @@
                       {"command": "compare", "id", "folder", "input", "mask", "region", "reference", "translation"}
                       {"command": "translate_file", "id", "folder", "source", "name", "results", "model", "device",
                        "accept_any_input"}
-                      {"command": "cancel", "id"}    {"command": "quit"}
+                      {"command": "cancel", "id"}
     worker -> panel   {"event": "ready", ...}        {"event": "progress", "id", "fraction", "message"}
                       {"event": "done", "id", "translation"}      {"event": "done", "id", "files": {...}}
                       {"event": "error", "id", "kind", "message", "remedy"}
@@ -31,6 +31,7 @@ from .translation import Check, Comparison, Translation
 from .volume import Volume
 
 Message = dict[str, Any]
+UNTIL_STDIN_ENDS = "--until-stdin-ends"  # the first argument of a `t1t2` that lives no longer than who started it
 
 
 class UnreadableMessage(T1T2Error):
@@ -199,10 +200,6 @@ def cancel_request(job: str) -> Message:
     return {"command": "cancel", "id": job}
 
 
-def quit_request() -> Message:
-    return {"command": "quit"}
-
-
 # ---- events
 
 
@@ -313,6 +310,7 @@ def _comparison_to_message(comparison: Comparison, folder: Path) -> Message:
         "absolute_error": volume_to_message(comparison.absolute_error, folder, "absolute_error"),
         "metrics": {region: dict(values) for region, values in comparison.metrics.items()},
         "registered": comparison.registered,
+        "warnings": list(comparison.warnings),
     }
 
 
@@ -323,6 +321,7 @@ def _comparison_from_message(message: Mapping[str, Any], folder: Path) -> Compar
         absolute_error=volume_from_message(message["absolute_error"], folder),
         metrics={region: dict(values) for region, values in message["metrics"].items()},
         registered=bool(message["registered"]),
+        warnings=tuple(message["warnings"]),
     )
 
 

@@ -39,6 +39,7 @@ def compare(
     progress: Progress = ignore_progress,
     region: Volume | None = None,
     sequences: tuple[str, str] = T1_TO_T2,
+    doubts: tuple[str, ...] = (),
 ) -> Comparison:
     """Score a synthetic image against a real one of the same contrast and patient, protocol T2P-1.
 
@@ -49,40 +50,51 @@ def compare(
     sequences: of the input and of the reference.
 
     The error maps are 0 outside the region, the reference's field of view and a known brain.
+    doubts: about the reference, from `check_reference`.
     Raises UnsuitableVolume for a reference that cannot be brought to overlap, or is empty there; Cancelled.
     """
     progress(0.0, "Looking at the reference")
-    registered = not reference.has_grid_of(input_volume)
-    name = reference.name
-    reference, seen = align(reference, input_volume, progress)
+    real, seen = align(reference, input_volume, progress)
     progress(_REGISTRATION_SHARE, "Measuring the error")
-    brain_name, brain = _brain(input_volume, reference, mask)
-    _refuse_small_overlap(brain, seen, name)
+    brain_name, brain = _brain(input_volume, real, mask)
+    _refuse_small_overlap(brain, seen, reference.name)
     brain &= seen
-    try:
-        unit = percentile_of_brain(reference.array, brain)
-    except ValueError as error:
-        raise UnsuitableVolume(f"The reference '{name}' shows no brain: {error}.", "Choose a scan of this patient.") from error
-    real = _int16(np.maximum(reference.array, 0) * (UNIT / unit))
-    wanted = np.ones(input_volume.shape, dtype=bool) if region is None else resample_mask(region, input_volume)
-    shown = (brain if brain_name == "brain" else seen) & wanted
-    difference = np.where(shown, synthetic.array.astype(np.float32) - real, 0)
-    truth = to_unit(reference.array, brain)
+    wanted = None if region is None else resample_mask(region, input_volume)
+    shown = (brain if brain_name == "brain" else seen) & (True if wanted is None else wanted)
+    in_unit = _in_unit(real, brain, reference.name)
+    difference = np.where(shown, synthetic.array.astype(np.float32) - in_unit, 0)
+    truth = to_unit(real.array, brain)
     masks = regions(brain, truth, input_volume.array, input_volume.spacing_mm, brain_name=brain_name, sequences=sequences)
-    if region is not None:
-        masks = _within(masks, wanted)
-        truth = np.where(wanted, truth, np.float32(0))  # as the synthetic image: the region's rim is no error
-    metrics = compute_metrics(synthetic.array / np.float32(UNIT), truth, masks, input_volume.spacing_mm) if masks else {}
-    alike = likeness(input_volume.array, reference.array, brain, input_volume.spacing_mm)
+    metrics = _measure(synthetic, truth, masks, wanted)
+    alike = likeness(input_volume.array, real.array, brain, input_volume.spacing_mm)
     progress(1.0, "Measured the error")
     return Comparison(
-        reference=input_volume.with_array(real, name),
+        reference=input_volume.with_array(in_unit, reference.name),
         signed_error=input_volume.with_array(_int16(difference), f"{synthetic.name} error"),
         absolute_error=input_volume.with_array(_int16(np.abs(difference)), f"{synthetic.name} absolute error"),
         metrics=metrics,
-        registered=registered,
-        warnings=() if alike >= LEAST_LIKENESS else (_DIFFERENT.format(name=name),),
+        registered=not reference.has_grid_of(input_volume),
+        warnings=doubts if alike >= LEAST_LIKENESS else (*doubts, _DIFFERENT.format(name=reference.name)),
     )
+
+
+def _in_unit(real: Volume, brain: np.ndarray, name: str) -> np.ndarray:
+    """The real image as a synthetic one is kept: int16, `UNIT` = its 99.5th percentile over the brain."""
+    try:
+        unit = percentile_of_brain(real.array, brain)
+    except ValueError as error:
+        raise UnsuitableVolume(f"The reference '{name}' shows no brain: {error}.", "Choose a scan of this patient.") from error
+    return _int16(np.maximum(real.array, 0) * (UNIT / unit))
+
+
+def _measure(
+    synthetic: Volume, truth: np.ndarray, masks: dict[str, np.ndarray], wanted: np.ndarray | None
+) -> dict[str, dict[str, float]]:
+    """The scores over the masks (i, j, k), or over what of them is wanted."""
+    if wanted is not None:
+        masks = _within(masks, wanted)
+        truth = np.where(wanted, truth, np.float32(0))  # as the synthetic image: the region's rim is no error
+    return compute_metrics(synthetic.array / np.float32(UNIT), truth, masks, synthetic.spacing_mm) if masks else {}
 
 
 def align(reference: Volume, grid: Volume, progress: Progress = ignore_progress) -> tuple[Volume, np.ndarray]:

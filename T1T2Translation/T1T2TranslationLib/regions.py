@@ -45,11 +45,6 @@ def brain_region(t1: Volume, mask: Volume | None = None) -> tuple[str, np.ndarra
     return "inner head", _inner_head(t1)
 
 
-def brain_mask(t1: Volume, mask: Volume | None = None) -> np.ndarray:
-    """The brain as bool (i, j, k); see `brain_region` for what it is in a whole head."""
-    return brain_region(t1, mask)[1]
-
-
 def regions(
     brain: np.ndarray,
     truth_unit: np.ndarray,

@@ -38,6 +38,7 @@ SEQUENCES_OF = {
 }  # fmt: skip
 # Names of BraTS 2023 -> what people, and the models' cards, call the sequences.
 SEQUENCES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "FLAIR"}
+_NAME_OF = SEQUENCES_OF | {spoken.lower(): name for name, spoken in SEQUENCES.items()}
 _LAST_WORD = re.compile(rf"(?:(.*)[-_. ])?({'|'.join(SEQUENCES_OF)})", re.IGNORECASE)
 
 _SESSION_NAMES = (
@@ -45,6 +46,11 @@ _SESSION_NAMES = (
     re.compile(r"^(IXI\d+)-"),
     re.compile(r"^(.*\d)[-_]\d{1,2}$"),
 )
+
+
+def listed_name(sequence: str) -> str:
+    """The name of BraTS 2023, as data lists have it, of a sequence as a file or a model's card calls it; others stay."""
+    return _NAME_OF.get(sequence.lower(), sequence)
 
 
 @dataclass(frozen=True)

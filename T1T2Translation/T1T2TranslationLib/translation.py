@@ -57,6 +57,7 @@ class Comparison:
 class Translation:
     """A synthetic volume and its predicted error, int16, in 1/1000 of the contrast's brain p99.5, on the input's grid.
 
+    warnings: sentences for people, those of the comparison among them.
     provenance: plain JSON values: model, sha256, source, target, device, precision, seconds, versions, date, ...
     """
 

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from . import __version__, protocol
-from .catalog import find_model
+from .catalog import ModelCard, find_model
 from .errors import Cancelled, T1T2Error
 from .translation import Progress, Translation
 
@@ -62,8 +62,6 @@ class Worker:
             except protocol.UnreadableMessage as error:
                 self._emit(protocol.error_to_message(error))
                 continue
-            if message.get("command") == "quit":
-                break
             self._take(message)
         self._exit()
 
@@ -112,6 +110,7 @@ class Worker:
         return progress
 
     def _compare(self, job: str, message: Mapping[str, Any]) -> Translation:
+        from .checks import check_reference
         from .reference import compare
 
         progress = self._progress(job)
@@ -121,8 +120,9 @@ class Worker:
         images = (translation.synthetic, given["reference"], given["volume"], given["mask"])
         made = translation.provenance
         sequences = made.get("source_sequence", "T1"), made.get("target_sequence", "T2")
-        comparison = compare(*images, progress, given["region"], sequences)
-        warnings = tuple(dict.fromkeys(translation.warnings + comparison.warnings))
+        doubts = check_reference(given["reference"], given["volume"], sequences[1])
+        comparison = compare(*images, progress, given["region"], sequences, doubts)
+        warnings = (*translation.warnings, *comparison.warnings)
         return dataclasses.replace(translation, comparison=comparison, warnings=warnings)
 
     def _translate(self, job: str, message: Mapping[str, Any]) -> Translation:
@@ -132,7 +132,7 @@ class Worker:
         translate = _translate_function()
         card = find_model(arguments.pop("model"))
         progress(0.0, "Loading the model")
-        return translate(model=_loaded_model(str(card.folder), card.sha256), progress=progress, **arguments)
+        return translate(model=_model_of(card), progress=progress, **arguments)
 
     def _translate_file(self, job: str, message: Mapping[str, Any]) -> protocol.FilesDone:
         """As `t1t2 translate` does a scan of a folder; what is there already is not made again."""
@@ -148,7 +148,7 @@ class Worker:
 
         def run(files: FileTranslation, scan: Scan) -> None:
             _translate_function()  # or says how to get torch
-            files.run(_loaded_model(str(card.folder), card.sha256), given["device"], force, progress)
+            files.run(_model_of(card), given["device"], force, progress)
 
         tally = work_through([scan], lambda scan: files, card, force, run)
         for error in (*tally.refused.values(), *tally.failed.values()):
@@ -199,9 +199,13 @@ def _translate_function() -> Any:
     return translate
 
 
+def _model_of(card: ModelCard) -> Any:
+    return _loaded_model(str(card.folder), card.sha256, card.error_factor)
+
+
 @functools.lru_cache(maxsize=2)
-def _loaded_model(folder: str, sha256: str) -> Any:
-    """A model stays loaded, and its device chosen, until the file's announced hash changes."""
+def _loaded_model(folder: str, sha256: str, error_factor: float) -> Any:
+    """A model stays loaded, and its device chosen, until the weights' announced hash or their calibration changes."""
     from .model import load_model
 
     return load_model(folder)

@@ -104,7 +104,7 @@ class BatchSection(Section):
         self.ui.subjectSelector.setCurrentIndex(0)
 
     def _addNodes(self, found):
-        fresh = [node for node in found if node.GetNodeTagName() == "Volume" and not node.GetAttribute("T1T2.Provenance")]
+        fresh = [node for node in found if node.GetNodeTagName() == "Volume" and not node.GetAttribute("T1T2.Kind")]
         self.queue.add([Item(node.GetID(), node.GetName()) for node in fresh])
         self.show()
 
@@ -176,8 +176,8 @@ class BatchSection(Section):
     def onDoubleClicked(self, row, column):
         """Take a volume of the scene as the panel's input, which shows what was made of it."""
         node = slicer.mrmlScene.GetNodeByID(self.queue.items[row].source)
-        if node is not None:
-            self.panel.onInputChosen(node)
+        if node is not None and self.parameters is not None:
+            self.panel.showResultsOf(node)
 
     def _selected(self):
         """The selected items, or all."""
@@ -319,8 +319,8 @@ class BatchSection(Section):
 def unfinishedFolders():
     """The folders that were not done when Slicer ended."""
     try:
-        found = json.loads(slicer.util.settingsValue(UNFINISHED, "[]"))
-    except ValueError:
+        found = json.loads(slicer.util.settingsValue(UNFINISHED, "[]", settings=slicer.app.userSettings()))
+    except (TypeError, ValueError):  # the first where the settings file holds a list with commas
         return []
     return [folder for folder in found if isinstance(folder, str)] if isinstance(found, list) else []
 

@@ -7,7 +7,7 @@ from T1T2TranslationLib import layers
 from T1T2TranslationLib.lens import SMOOTHING_MM, Lens
 from T1T2TranslationLib.smoothing import smoothed
 
-from . import compare_layout, looks, nodes
+from . import compare_layout, looks, nodes, result_nodes
 from .parameters import resultNode
 
 
@@ -86,7 +86,7 @@ class Display:
     # ---- the error map
 
     def _setLegends(self, parameters):
-        report = layers.read_summary(parameters.syntheticVolume.GetAttribute("T1T2.Provenance"))
+        report = result_nodes.report(parameters.syntheticVolume)
         for key, title in report.get("overlays", {}).items():
             node = resultNode(parameters, key)
             if node is not None:

@@ -8,7 +8,7 @@ import qt
 import slicer
 from slicer.i18n import tr as _
 from T1T2TranslationLib import layers
-from T1T2TranslationLib.errors import T1T2Error
+from T1T2TranslationLib.errors import T1T2Error, UnsuitableVolume
 from T1T2TranslationLib.metrics import compute_metrics
 from T1T2TranslationLib.output import staged_files
 from T1T2TranslationLib.translation import UNIT
@@ -25,7 +25,7 @@ class MeasuresSection(Section):
     uiFile = "Measures.ui"
 
     def setup(self):
-        self._shownMetrics, self._listener = None, None
+        self._listener = None
         for name in charts.CHARTS:
             self.ui.chartSelector.addItem(charts.title(name), name)
         self.ui.chartButton.connect("clicked(bool)", self.onChart)
@@ -58,13 +58,16 @@ class MeasuresSection(Section):
         self.ui.measuresCollapsibleButton.setVisible(hasResults)
         for widget in (self.ui.tableButton, self.ui.segmentsButton, self.ui.chartButton, self.ui.chartSelector):
             widget.setVisible(bool(metrics))
-        for widget in (self.ui.regionsSelector, self.ui.regionsLabel):
+        for widget in (self.ui.segmentsSelector, self.ui.segmentsLabel):
             widget.setVisible(bool(metrics))
-        self.ui.segmentsButton.setEnabled(self.parameters.regionsNode is not None)
-        if metrics != self._shownMetrics:
-            self._shownMetrics = metrics
-            missing = _("Choose a real T2 under Inputs to measure the error; the model need not run again.")
-            self.ui.metricsLabel.setText(layers.metrics_as_html(metrics) + f"<p>{self._unit()}</p>" if metrics else missing)
+        self.ui.segmentsButton.setEnabled(self.parameters.segmentsNode is not None)
+        self.ui.metricsLabel.setText(layers.metrics_as_html(metrics) + f"<p>{self._unit()}</p>" if metrics else self._missing())
+
+    def _missing(self):
+        """Why there are no measures."""
+        if self.parameters.absoluteErrorVolume is None:
+            return _("Choose a real T2 under Inputs to measure the error; the model need not run again.")
+        return _("There is no brain in the region of interest, so nothing was measured.")
 
     def _unit(self):
         return _("MAE 0.1 is an error of {error} in the images' unit ({unit}: about as bright as fluid).").format(
@@ -76,7 +79,7 @@ class MeasuresSection(Section):
         synthetic = self.parameters.syntheticVolume
         if synthetic is None or self.parameters.absoluteErrorVolume is None:
             return {}
-        return {**self.logic.report(synthetic).get("metrics", {}), **json.loads(synthetic.GetAttribute(_SEGMENTS) or "{}")}
+        return {**self.logic.report(synthetic).get("metrics", {}), **layers.read_metrics(synthetic.GetAttribute(_SEGMENTS))}
 
     def onSegments(self):
         """Score every segment of the chosen segmentation by itself."""
@@ -117,8 +120,11 @@ class MeasuresSection(Section):
     def _writeReport(self, path):
         from T1T2TranslationLib.report import write_report
 
-        scan = nodes.asVolume(self.parameters.syntheticVolume.GetNodeReference("T1T2.Input"), inWorld=False)
-        write_report(scan, result_nodes.lastTranslation(self.parameters), path)
+        source = self.parameters.syntheticVolume.GetNodeReference("T1T2.Input")
+        if source is None:
+            what = _("The T1 volume of '{name}' is no longer there.").format(name=self.parameters.syntheticVolume.GetName())
+            raise UnsuitableVolume(what, _("The report shows it beside the result: load it, and translate again."))
+        write_report(nodes.asVolume(source, inWorld=False), result_nodes.lastTranslation(self.parameters), path)
 
     def _save(self, what, extension, write):
         proposal = os.path.join(slicer.app.defaultScenePath, f"{self.parameters.syntheticVolume.GetName()}.{extension}")
@@ -138,12 +144,12 @@ def segmentScores(parameters):
     synthetic, real = (
         nodes.asVolume(node, inWorld=False) for node in (parameters.syntheticVolume, parameters.alignedReferenceVolume)
     )
-    segmentation = parameters.regionsNode.GetSegmentation()
+    segmentation = parameters.segmentsNode.GetSegmentation()
     truth = np.clip(real.array.astype(np.float32) / UNIT, 0, 1)
     prediction = synthetic.array / np.float32(UNIT)
     masks = {}
     for segmentId in segmentation.GetSegmentIDs():
-        mask = nodes.segmented(parameters.regionsNode, parameters.syntheticVolume, [segmentId]) > 0
+        mask = nodes.segmented(parameters.segmentsNode, parameters.syntheticVolume, [segmentId]) > 0
         if mask.any():
             masks[segmentation.GetSegment(segmentId).GetName()] = mask
     return compute_metrics(prediction, truth, masks, synthetic.spacing_mm) if masks else {}

@@ -34,7 +34,7 @@ class ModelsSection(Section):
         if seen != self._fitFor:
             self._fitFor = seen
             self._judge(node)
-        self._showUse(self._cards[self.ui.cardSelector.currentIndex])
+        self._showUse()
 
     def onCollapsed(self, isCollapsed):
         if self.parameters is not None:
@@ -70,19 +70,27 @@ class ModelsSection(Section):
             self.ui.cardSelector.setItemText(index, f"{title}: {reason}" if reason else title)
         self.onChosen(self.ui.cardSelector.currentIndex)
 
-    def onChosen(self, index):
-        if not 0 <= index < len(self._cards):
-            return
-        card = self._cards[index]
-        self.ui.cardBrowser.setMarkdown(model_page.as_markdown(_, card))
-        self.ui.modelFitLabel.setText(self._fit(card))
-        self._showUse(card)
+    @property
+    def _shown(self):
+        """The chosen card; None where no model is here."""
+        index = self.ui.cardSelector.currentIndex
+        return self._cards[index] if 0 <= index < len(self._cards) else None
 
-    def _showUse(self, card):
+    def onChosen(self, index):
+        card = self._shown
+        self.ui.cardBrowser.setMarkdown(model_page.as_markdown(_, card) if card is not None else "")
+        self.ui.modelFitLabel.setText(self._fit(card) if card is not None else "")
+        self._showUse()
+
+    def _showUse(self):
         """Whether the shown model can be put to use, and why not."""
-        reason = "" if card.usable else _("It is broken; its card says why.")
-        if self.parameters is not None and self.parameters.model == card.name:
+        card = self._shown
+        if card is None:
+            reason = _("No model is here.")
+        elif self.parameters is not None and self.parameters.model == card.name:
             reason = _("This model is the one in use.")
+        else:
+            reason = "" if card.usable else _("It is broken; its card says why.")
         self.ui.useModelButton.setEnabled(not reason)
         self.ui.useModelButton.setToolTip(reason or _("Translate with this model."))
 
@@ -98,8 +106,7 @@ class ModelsSection(Section):
         return _("It fits '{name}'.").format(name=name)
 
     def onUse(self):
-        card = self._cards[self.ui.cardSelector.currentIndex]
-        selector = self.panel.ui.modelSelector
+        card, selector = self._shown, self.panel.ui.modelSelector
         if selector.findData(card.name) < 0:
             selector.addItem(card.title, card.name)
         self.parameters.model = card.name

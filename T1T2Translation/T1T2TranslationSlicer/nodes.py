@@ -11,7 +11,7 @@ from T1T2TranslationLib.volume import Volume
 
 from . import looks
 
-_OWN_ID = "T1T2.Output"  # attribute of each output node: its own ID
+_ITSELF = "T1T2.Output"  # each output node refers to itself: scenes renumber references when they are added, attributes not
 
 
 def refuseUnsuitable(node):
@@ -73,6 +73,16 @@ def asVolume(node, inWorld):
     return Volume(slicer.util.arrayFromVolume(node).transpose(2, 1, 0), affine, node.GetName())
 
 
+def haveSameGrid(first, second):
+    """Whether two volume nodes have as many voxels, along each axis, in the same places of their own spaces."""
+    matrices = vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()
+    for node, matrix in zip((first, second), matrices, strict=True):
+        node.GetIJKToRASMatrix(matrix)
+    places = [slicer.util.arrayFromVTKMatrix(matrix) for matrix in matrices]
+    images = [node.GetImageData() for node in (first, second)]
+    return all(images) and images[0].GetDimensions() == images[1].GetDimensions() and np.allclose(*places, atol=1e-3)
+
+
 def segmented(segmentation, volumeNode, segmentIds=None):
     """Where any of some segments is, by default of all, (i, j, k) uint8 on the volume's grid."""
     labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "__temp__")
@@ -111,8 +121,8 @@ def boxed(box, volumeNode):
 
 
 def isOutput(node):
-    """Whether one of our translations made this node; a user's copy, which remembers another ID, is the user's."""
-    return node.GetAttribute(_OWN_ID) == node.GetID()
+    """Whether one of our translations made this node; a user's copy, which refers to the original, is the user's."""
+    return node.GetNodeReference(_ITSELF) is node
 
 
 def newOutput(layer, inputVolume):
@@ -120,7 +130,7 @@ def newOutput(layer, inputVolume):
     name = slicer.mrmlScene.GenerateUniqueName(layer.volume.name)
     node = slicer.mrmlScene.AddNewNodeByClass(looks.nodeClass(layer.key), name)
     node.SetNodeReferenceID("T1T2.Input", inputVolume.GetID())
-    node.SetAttribute(_OWN_ID, node.GetID())
+    node.SetNodeReferenceID(_ITSELF, node.GetID())
     node.SetAttribute("T1T2.Synthetic", None if layer.key == "alignedReference" else "1")
     node.SetAttribute("T1T2.Kind", layer.key)
     hierarchy = slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(slicer.mrmlScene)

@@ -14,7 +14,7 @@ class T1T2TranslationParameterNode:
     referenceVolume: vtkMRMLScalarVolumeNode
     maskNode: vtkMRMLNode  # a segmentation or a label map
     regionNode: vtkMRMLNode  # a box (Markups ROI), a segmentation or a label map
-    regionsNode: vtkMRMLSegmentationNode  # to measure the error in its segments
+    segmentsNode: vtkMRMLSegmentationNode  # to measure the error in its segments
     model: str = "t1_to_t2"
     device: Annotated[str, Choice(["auto", "cpu", "cuda", "mps"])] = "auto"
     acceptAnyInput: bool = False

@@ -117,7 +117,7 @@ def sourceFiles(node):
 
 
 def _isResult(node):
-    return node.GetAttribute("T1T2.Kind") == "synthetic" and bool(node.GetAttribute("T1T2.Provenance"))
+    return node.GetAttribute("T1T2.Kind") == "synthetic" and bool(result_nodes.report(node))
 
 
 def _translationOf(synthetic):

@@ -105,19 +105,21 @@ def lastRegion(parameters, volume):
 
 
 def onGridOf(volume, translation):
-    """The translation without its comparison, its images where `volume` lies (in the world, or in its node's space)."""
+    """The translation without its comparison and doubts about it, its images where `volume` lies (world, or its node's space)."""
     images = {
         name: volume.with_array(image.array, image.name)
         for name, image in vars(translation).items()
         if name in ("synthetic", "predicted_error")
     }
-    return dataclasses.replace(translation, comparison=None, **images)
+    stale = () if translation.comparison is None else translation.comparison.warnings
+    warnings = tuple(one for one in translation.warnings if one not in stale)
+    return dataclasses.replace(translation, comparison=None, warnings=warnings, **images)
 
 
 def wantsComparison(parameters):
     """Whether a real T2 is chosen that the last result of the chosen input was not compared with."""
     synthetic, reference = parameters.syntheticVolume, parameters.referenceVolume
-    if synthetic is None or reference is None or parameters.predictedErrorVolume is None:
+    if not report(synthetic) or reference is None or parameters.predictedErrorVolume is None:
         return False
     return isOf(synthetic, parameters.inputVolume) and synthetic.GetNodeReference("T1T2.Reference") is not reference
 

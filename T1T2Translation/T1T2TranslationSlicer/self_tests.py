@@ -9,6 +9,8 @@ import slicer
 from slicer import ScriptedLoadableModule as base
 from T1T2TranslationLib import catalog, requirements, samples
 from T1T2TranslationLib.errors import UnsuitableVolume
+from T1T2TranslationLib.lens import RAMP, SMOOTHING_MM
+from T1T2TranslationLib.smoothing import smoothed
 from T1T2TranslationLib.worker_process import WorkerProcess
 
 from . import charts, compare_layout, nodes
@@ -60,13 +62,17 @@ class T1T2TranslationTest(base.ScriptedLoadableModuleTest):
     def test_a_box_in_the_scene_is_a_region_of_interest(self):
         box = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLMarkupsROINode", "Box")
         box.SetCenter(0, 0, 0)
-        box.SetSize(61, 61, 61)  # about the middle of the head, whose voxels are 3 mm large
+        box.SetSize(61, 31, 91)
         turned = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLinearTransformNode")
-        for node in (self.head, box):
-            node.SetAndObserveTransformNodeID(turned.GetID())
+        turn = np.array([[0.0, -1, 0, 20], [1, 0, 0, -10], [0, 0, 1, 5], [0, 0, 0, 1]])  # a quarter turn, then a shift
+        turned.SetMatrixTransformToParent(slicer.util.vtkMatrixFromArray(turn))
+        box.SetAndObserveTransformNodeID(turned.GetID())
         region = self.logic.volumes(self.head, None, None, box)["region"]
-        assert abs(region.array.sum() / (61 / 3) ** 3 - 1) < 0.05
         assert region.name == "Box"
+        affine = region.affine
+        places = np.indices(region.shape).transpose(1, 2, 3, 0) @ affine[:3, :3].T + affine[:3, 3]
+        inside = (np.abs(places - (20, -10, 5)) < (31 / 2, 61 / 2, 91 / 2)).all(axis=-1)
+        np.testing.assert_array_equal(region.array, inside)
 
     def test_a_head_is_translated_here_and_in_the_worker_alike(self):
         if requirements.torch_version() is None or not any(card.name == "t1_to_t2" for card in catalog.list_models()):
@@ -123,13 +129,18 @@ class T1T2TranslationTest(base.ScriptedLoadableModuleTest):
 
     def test_the_trust_lens_takes_the_place_of_the_synthetic_volume_and_gives_it_back(self):
         parameters = self.translated()
-        parameters.lensStrength = 1.0
+        parameters.lensStrength, parameters.errorThreshold = 1.0, 130
         self.logic.display.refresh(parameters)
         red = self.view("Red").mrmlSliceCompositeNode()
         assert red.GetBackgroundVolumeID() == parameters.lensVolume.GetID()
         redLevel, blueLevel = (slicer.util.arrayFromVolume(parameters.lensVolume)[..., channel] for channel in (0, 2))
-        assert (redLevel == blueLevel).any()  # synthetic: grey
-        assert (redLevel < blueLevel).any()  # the scan
+        error = smoothed(nodes.asVolume(parameters.absoluteErrorVolume, inWorld=False), SMOOTHING_MM).array.transpose(2, 1, 0)
+        inside = slicer.util.arrayFromVolume(self.head) > 100
+        trusted, doubted = inside & (error < 130), inside & (error > 130 + RAMP)
+        assert trusted.any()
+        assert doubted.any()
+        np.testing.assert_array_equal(redLevel[trusted], blueLevel[trusted])  # synthetic: grey
+        assert (redLevel < blueLevel)[doubted].all()  # the scan
         parameters.lensStrength = 0.0
         self.logic.display.refresh(parameters)
         assert red.GetBackgroundVolumeID() == parameters.syntheticVolume.GetID()

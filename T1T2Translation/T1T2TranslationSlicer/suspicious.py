@@ -3,14 +3,12 @@
 import qt
 from slicer.i18n import tr as _
 from T1T2TranslationLib import layers
-from T1T2TranslationLib.interval import interval_of
-from T1T2TranslationLib.places import find_places
+from T1T2TranslationLib.places import MOST, find_places
 
 from . import compare_layout, nodes
 from .display import shownError
 from .section import Section
 
-_INTERVAL = 3  # its column
 _PATIENCE_MS = 300  # a slider in motion is let come to rest first
 
 
@@ -25,7 +23,7 @@ class SuspiciousPlacesSection(Section):
         self._timer.setSingleShot(True)
         self._timer.setInterval(_PATIENCE_MS)
         self._timer.connect("timeout()", self.search)
-        columns = [_("ml"), _("Mean"), _("Highest"), _("Interval"), _("Place")]
+        columns = [_("ml"), _("Mean"), _("Highest"), _("Place")]
         self.ui.placesTable.setHorizontalHeaderLabels(columns)
         self.ui.placesTable.horizontalHeader().setStretchLastSection(True)
         self.ui.placesTable.connect("currentCellChanged(int,int,int,int)", self.onChosen)
@@ -69,7 +67,9 @@ class SuspiciousPlacesSection(Section):
             return
         self._lookedAt = self._wanted()
         error, synthetic = shownError(self.parameters), self.parameters.syntheticVolume
-        scan = synthetic.GetNodeReference("T1T2.Input") or synthetic  # the user may have removed it
+        # The user may have removed or changed what was translated, or what was made of it.
+        candidates = (synthetic.GetNodeReference("T1T2.Input"), synthetic, error)
+        scan = next(node for node in candidates if node is not None and nodes.haveSameGrid(node, error))
         volumes = [nodes.asVolume(node, inWorld=False) for node in (error, scan)]
         self._show(find_places(*volumes, self.parameters.errorThreshold), error)
 
@@ -77,14 +77,11 @@ class SuspiciousPlacesSection(Section):
         table = self.ui.placesTable
         table.blockSignals(True)
         table.setRowCount(len(places))
-        interval = self._interval(error)
-        table.setColumnHidden(_INTERVAL, interval is None)
         self._points = [_inWorld(error, place.peak_ras_mm) for place in places]
         for row, (place, point) in enumerate(zip(places, self._points, strict=True)):
             words = ", ".join(_(word) for word in place.words)
             position = _("R {:.0f}, A {:.0f}, S {:.0f} mm").format(*point)
-            half = "" if interval is None else f"\N{PLUS-MINUS SIGN}{interval.half_width(place.mean):.0f}"
-            texts = (f"{place.volume_ml:.1f}", f"{place.mean:.0f}", f"{place.maximum:.0f}", half, words)
+            texts = (f"{place.volume_ml:.1f}", f"{place.mean:.0f}", f"{place.maximum:.0f}", words)
             for column, text in enumerate(texts):
                 item = qt.QTableWidgetItem(text)
                 item.setToolTip(position)
@@ -96,18 +93,16 @@ class SuspiciousPlacesSection(Section):
         self._updateButtons(-1)
         self.ui.placesLabel.setText(self._summary(len(places)))
 
-    def _interval(self, error):
-        """What the model promises about the real values; nothing where the error is known, or nothing is promised."""
-        isPredicted = error is not None and error is self.parameters.predictedErrorVolume
-        return interval_of(self.logic.report(self.parameters.syntheticVolume)) if isPredicted else None
-
     def _summary(self, count):
         if self.parameters is None:
             return ""
         threshold = layers.error_text(self.parameters.errorThreshold)
         if not count:
             return _("No region of the brain reaches an error of {threshold}.").format(threshold=threshold)
-        sentence = _("{count} regions of the brain with an error from {threshold}, most error in all first.")
+        if count == MOST:
+            sentence = _("The {count} places of most error in the brain, of those with an error from {threshold}.")
+        else:
+            sentence = _("Places in the brain with an error from {threshold}, most error in all first: {count}.")
         return sentence.format(count=count, threshold=threshold)
 
     def onChosen(self, row, column):

@@ -17,6 +17,7 @@ from T1T2TranslationLib.evaluation.conformal import CHOSEN
 from T1T2TranslationLib.evaluation.judged import JudgedModels
 from T1T2TranslationLib.inference import translate
 from T1T2TranslationLib.model import load_model
+from T1T2TranslationLib.model_page import warnings
 
 
 def page_of(folder):
@@ -136,12 +137,16 @@ STRONG = {"MAE": 0.1, "table MAE": 0.15}
         ({"skull-stripped brain": WEAK, "tumour": STRONG}, ("skull-stripped brain",)),
         ({"tumour": {"MAE": 0.15, "table MAE": 0.15}}, ("tumour",)),
         ({"tumour": {"MAE": 0.2}, "protocol": "T2P-1", "whole-head brain": {"MAE": "x", "table MAE": 0.1}}, ()),
+        ({"tumour": {"MAE": float("inf"), "table MAE": float("inf")}}, ()),
+        ({"tumour": {"MAE": 10**400, "table MAE": 10**400}}, ()),
         ({}, ()),
     ],
 )
 def test_a_card_knows_where_its_model_does_not_beat_the_table(an_untrained_model, scores, weak_at):
     set_block(an_untrained_model, scores=scores)
-    assert find_model(an_untrained_model).weak_at == weak_at
+    card = find_model(an_untrained_model)
+    assert card.weak_at == weak_at
+    assert sum("a mere look-up table" in line for line in warnings(str, card)) == len(weak_at)
 
 
 @pytest.mark.parametrize(

@@ -56,6 +56,11 @@ def test_a_card_says_what_the_bundle_says(own_models):
     [
         ({"steps": 6, "minutes": 0.1}, "trained for 0.1 minutes, 6 steps"),
         ({"steps": 1936, "minutes": 30.0}, "trained for 30 minutes, 1936 steps"),
+        (
+            {"steps": 9, "minutes": 2.0, "started_from": {"name": "base", "version": "0.1.0"}},
+            "trained from base 0.1.0 for 2 minutes, 9 steps",
+        ),
+        ({"steps": 9, "minutes": 2.0, "started_from": "base"}, "trained for 2 minutes, 9 steps"),
         ({}, "training not stated"),
         ({"steps": -1, "minutes": "long"}, "training not stated"),
         (["six"], "training not stated"),

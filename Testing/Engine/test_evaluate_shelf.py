@@ -1,6 +1,13 @@
 """Subjects are read once for both learners and judging, and nothing of them is left on the disk."""
 
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
 import numpy as np
+import pytest
 from T1T2TranslationLib.evaluation import evaluate as evaluation
 from T1T2TranslationLib.evaluation import shelf as shelves
 from T1T2TranslationLib.evaluation.judged import JudgedModels
@@ -33,6 +40,32 @@ def test_where_the_disk_is_nearly_full_a_case_is_read_again_instead(a_case, monk
         shelf.read(a_case.subject, keep=True)
         assert not any(shelf._folder.iterdir())
         assert shelf.take(a_case.subject) is a_case
+
+
+_KILLED = """
+import os, signal, sys
+from T1T2TranslationLib.evaluation.shelf import Shelf
+print(Shelf(None)._folder, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="asks for processes as POSIX does")
+def test_what_a_killed_process_left_goes_with_the_next_shelf_and_a_living_ones_stays(a_case, tmp_path, monkeypatch):
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)  # look at the environment again
+    killed = subprocess.run([sys.executable, "-c", _KILLED], stdout=subprocess.PIPE, text=True, check=False)
+    left = Path(killed.stdout.strip())
+    (left / "patient.npy").write_bytes(b"voxels")
+    others = [tmp_path / "t1t2-shelf-elsewhere-1-x", tmp_path / "t1t2-job"]
+    for folder in others:
+        folder.mkdir()
+    with Shelf(lambda subject: a_case) as first, Shelf(lambda subject: a_case) as second:
+        assert left.parent == first._folder.parent
+        assert not left.exists()
+        assert first._folder.is_dir()
+        assert second._folder.is_dir()
+    assert sorted(tmp_path.iterdir()) == sorted(others)
 
 
 def test_every_subject_is_read_once(subjects, an_untrained_model, monkeypatch):

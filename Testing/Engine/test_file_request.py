@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,12 +11,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import pytest
 from givens import a_head, a_t2_head, save_untrained_model
 from T1T2TranslationLib import protocol
+from T1T2TranslationLib.catalog import METADATA, find_model
 from T1T2TranslationLib.cli import main
 from T1T2TranslationLib.errors import UnsuitableVolume
-from T1T2TranslationLib.io import write_volume
+from T1T2TranslationLib.file_translation import FileTranslation
+from T1T2TranslationLib.io import read_volume, write_volume
 from T1T2TranslationLib.job import Job
 
 
@@ -75,6 +79,48 @@ def test_the_worker_writes_the_files_once_and_refuses_what_is_not_suited(ask, tm
     write_volume(a_t2_head(), tmp_path / "other.nii.gz")
     with pytest.raises(UnsuitableVolume, match="was refused"):
         ask(tmp_path / "other.nii.gz", force=False)
+
+
+def test_what_was_made_before_the_model_was_calibrated_is_made_again_by_the_calibrated_model(ask, tmp_path):
+    write_volume(a_head(), tmp_path / "head.nii.gz")
+    ask(tmp_path / "head.nii.gz")
+    before = read_volume(next(tmp_path.glob("results/sub-1/*_error.nii.gz"))).array
+    metadata = json.loads((tmp_path / "model" / METADATA).read_text())
+    metadata["t1t2"]["error_factor"] = 0.5
+    (tmp_path / "model" / METADATA).write_text(json.dumps(metadata))
+    assert not ask(tmp_path / "head.nii.gz").were_there
+    after = read_volume(next(tmp_path.glob("results/sub-1/*_error.nii.gz"))).array
+    np.testing.assert_allclose(after, before / 2, atol=1)  # the worker was warm
+    assert after.any()
+    assert ask(tmp_path / "head.nii.gz").were_there
+
+
+def test_a_record_whose_notes_cannot_be_read_is_made_again(ask, tmp_path):
+    write_volume(a_head(), tmp_path / "head.nii.gz")
+    notes = ask(tmp_path / "head.nii.gz").notes
+    record = next(tmp_path.glob("results/sub-1/*.json"))
+    whole = json.loads(record.read_text())
+    for spoilt in (
+        {"checks": None},
+        {"checks": [{"level": "red"}]},
+        {"checks": ["red"]},
+        {"warnings": "many"},
+        {"warnings": [1]},
+    ):
+        record.write_text(json.dumps(whole | spoilt))
+        again = ask(tmp_path / "head.nii.gz")
+        assert (again.were_there, again.notes) == (False, notes), spoilt
+
+
+def test_a_request_without_region_or_calibration_is_that_of_earlier_versions(tmp_path):
+    write_volume(a_head(), tmp_path / "head.nii.gz")
+    card = find_model(save_untrained_model(tmp_path / "model"))
+    files = FileTranslation.in_folder(str(tmp_path / "head.nii.gz"), "head", tmp_path, card)
+    earlier = {"input_sha256", "mask_sha256", "reference_sha256", "weights_sha256", "accept_any_input", "software"}
+    assert files.request(card, False).keys() == earlier
+    regional = dataclasses.replace(files, region=str(tmp_path / "head.nii.gz"))
+    assert regional.request(card, False).keys() == earlier | {"region_sha256"}
+    assert files.request(dataclasses.replace(card, error_factor=1.5), False)["error_factor"] == 1.5
 
 
 def test_an_incomplete_file_request_is_refused(tmp_path):

@@ -48,6 +48,7 @@ def test_the_provenance_is_plain_json_and_names_model_hash_device_and_precision(
     provenance = json.loads(json.dumps(dict(translate(a_head, the_model, device="cpu").provenance)))
     assert provenance["model"] == "t1_to_t2"
     assert provenance["weights_sha256"] == the_model.card.sha256
+    assert provenance["error_factor"] == the_model.error_factor
     assert provenance["device"] == "cpu"
     assert provenance["precision"] in ("float32", "bfloat16")
     assert provenance["mark"] == "SYNTHETIC"

@@ -14,9 +14,9 @@ SHA256 = "ab" * 32
 
 @pytest.fixture
 def a_model(tmp_path, monkeypatch):
-    """Writes the interval into the metadata of the only model."""
+    """Writes the interval, and perhaps an error factor, into the metadata of the only model."""
 
-    def write(interval) -> None:
+    def write(interval, **more) -> None:
         bundle = tmp_path / "mine"
         files = {
             "configs/metadata.json": json.dumps(
@@ -26,6 +26,7 @@ def a_model(tmp_path, monkeypatch):
                         "target_sequence": "T2",
                         "weights_sha256": SHA256,
                         "interval": interval,
+                        **more,
                     }
                 }
             ),
@@ -50,6 +51,13 @@ def test_the_interval_is_that_of_the_model_which_made_the_image(a_model):
     assert interval_of({}) is None
 
 
+def test_an_error_map_of_before_the_calibration_is_given_no_interval(a_model):
+    a_model({"stated_coverage": 0.9, "factor": 0.65, "added": 0.2}, error_factor=1.25)
+    assert interval_of({"weights_sha256": SHA256}) is None
+    assert interval_of({"weights_sha256": SHA256, "error_factor": 1.0}) is None
+    assert interval_of({"weights_sha256": SHA256, "error_factor": 1.25}).factor == 0.65
+
+
 @pytest.mark.parametrize(
     "interval", [None, "wide", {"factor": 1}, {"stated_coverage": 90, "factor": 1, "added": 0.2}, {"factor": "1"}]
 )
@@ -62,10 +70,11 @@ def test_the_sentence_tells_share_rule_and_what_it_comes_to():
     text = Interval(0.9, 0.65, 200).sentence(str, np.array([0, 0, 60, 100]))  # 80 where there is any
     assert text == (
         "90 % of the brain's voxels are expected within \N{PLUS-MINUS SIGN}0.65 \N{MULTIPLICATION SIGN} "
-        "(predicted error + 200) of the value shown: here \N{PLUS-MINUS SIGN}182 (18 %) on average."
+        "(predicted error + 200) of the value shown: here \N{PLUS-MINUS SIGN}182 (18 %) on average. "
+        "Where the map is bright, in fluid above all, fewer are."
     )
 
 
 def test_the_shipped_model_states_one():
     card = catalog.find_model("t1_to_t2")
-    assert interval_of({"weights_sha256": card.sha256}).coverage == 0.9
+    assert interval_of({"weights_sha256": card.sha256, "error_factor": card.error_factor}).coverage == 0.9

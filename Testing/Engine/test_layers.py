@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pytest
 from T1T2TranslationLib import layers, samples
 
 PHANTOM = samples.phantom()
@@ -36,6 +37,39 @@ def test_the_summary_survives_json_and_names_the_error_maps():
     assert list(summary["overlays"]) == ["predictedError", "absoluteError", "signedError"]
     assert summary["metrics"]["brain"] == {"MAE": 0.05, "SSIM": 0.9}
     assert summary["model"] == "phantom"
+
+
+def without(key: str) -> dict:
+    summary = json.loads(layers.summarize(samples.phantom_translation(PHANTOM)))
+    del summary[key]
+    return summary
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        "{broken",
+        "[" * 100_000,
+        "[]",
+        '"words"',
+        *(json.dumps(without(key)) for key in ("checks", "warnings", "metrics", "overlays", "registered", "model", "date")),
+        json.dumps(without("date") | {"date": 5}),
+        json.dumps(without("checks") | {"checks": ["red"]}),
+        json.dumps(without("checks") | {"checks": [{"name": "slices", "level": "red"}]}),
+        json.dumps(without("warnings") | {"warnings": "many"}),
+        json.dumps(without("metrics") | {"metrics": {"brain": {"MAE": "small"}}}),
+        json.dumps(without("overlays") | {"overlays": {"strangeError": "Strange"}}),
+    ],
+    ids=lambda text: text[:12],
+)
+def test_what_summarize_did_not_write_is_no_summary(spoilt):
+    assert layers.read_summary(spoilt) == {}
+
+
+def test_scores_are_read_or_there_are_none():
+    assert layers.read_metrics('{"a": {"MAE": 0.5, "SSIM": 1}}') == {"a": {"MAE": 0.5, "SSIM": 1}}
+    for text in (None, "", "{broken", "[]", '{"a": 1}', '{"a": {"MAE": "low"}}'):
+        assert layers.read_metrics(text) == {}
 
 
 def test_a_reader_sees_every_warning_and_no_green_check():

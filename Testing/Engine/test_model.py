@@ -186,6 +186,7 @@ def test_a_description_that_is_no_network_is_refused(a_bundle, edit, said):
         (lambda block: block["preprocessing"].update(histogram=True), "histogram"),
         (lambda block: block.update(error_factor="much"), "much"),
         (lambda block: block.update(error_factor=-1), "positive number"),
+        (lambda block: block.update(error_factor=10**400), "too large"),
     ],
 )
 def test_a_preprocessing_that_makes_no_sense_is_refused(a_bundle, edit, said):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from phantom import SEMIAXES_MM, head_affine, head_array
-from T1T2TranslationLib.regions import brain_mask, brain_region, is_skull_stripped, regions
+from T1T2TranslationLib.regions import brain_region, is_skull_stripped, regions
 from T1T2TranslationLib.volume import Volume
 
 SHAPE = (17, 19, 23)
@@ -20,7 +20,7 @@ def stripped_volume(background=0):
 
 @pytest.mark.parametrize("background", [0, -1000, 7])
 def test_the_brain_is_the_foreground_closed_and_filled(background):
-    brain = brain_mask(stripped_volume(background))
+    _name, brain = brain_region(stripped_volume(background))
     assert brain[8, 9, 10]
     assert brain[8, 6, 10]
     assert not brain[2, 9, 10]
@@ -30,7 +30,7 @@ def test_the_brain_is_the_foreground_closed_and_filled(background):
 def test_a_brain_at_the_grids_border_is_not_worn_away():
     array = np.zeros(SHAPE, dtype=np.int16)
     array[:, :, :9] = 300
-    assert brain_mask(Volume(array, np.eye(4)))[:, :, :9].all()
+    assert brain_region(Volume(array, np.eye(4)))[1][:, :, :9].all()
 
 
 def test_a_given_mask_is_taken_as_it_is():

@@ -162,8 +162,9 @@ def test_the_interval_that_the_model_states_is_told():
     head = a_head_with_a_mark(ORIENTATIONS[0])
     made = a_translation(head)
     assert "voxels are expected within" not in _Page(render_report(head, made)).text
-    sha256 = find_model("t1_to_t2").sha256
-    page = _Page(render_report(head, dataclasses.replace(made, provenance={**made.provenance, "weights_sha256": sha256})))
+    card = find_model("t1_to_t2")
+    made_by = {"weights_sha256": card.sha256, "error_factor": card.error_factor}
+    page = _Page(render_report(head, dataclasses.replace(made, provenance={**made.provenance, **made_by})))
     assert "90 % of the brain's voxels are expected within" in page.text
 
 

@@ -175,6 +175,16 @@ def test_a_run_leaves_a_journal_of_curve_and_pictures_beside_the_model(a_datalis
     assert load_model(tmp_path / "model").card.steps >= 1
 
 
+def test_that_there_is_nothing_to_resume_is_said(a_recipe, a_datalist, tmp_path, caplog):
+    main([str(a_recipe), str(a_datalist), "-o", str(tmp_path / "new"), "--minutes", "0.001", "--device", "cpu", "--resume"])
+    assert any(message.startswith("There is nothing to resume in") for message in caplog.messages)
+
+
+def test_a_recipe_that_is_not_there_is_refused_with_those_that_are(a_datalist, tmp_path):
+    with pytest.raises(UnsuitableTrainingData, match=r"There is no recipe 'nosuch'.*fcn8s.*study_2020, t1_to_flair, t1_to_t2"):
+        main(["nosuch", str(a_datalist), "-o", str(tmp_path / "model")])
+
+
 def test_a_fold_that_nobody_is_in_is_refused(a_recipe, a_datalist, tmp_path):
     with pytest.raises(UnsuitableTrainingData, match="No subject is in fold 7; the folds are 0, 1"):
         main([str(a_recipe), str(a_datalist), "-o", str(tmp_path / "model"), "--fold", "7"])

@@ -63,6 +63,12 @@ def a_datalist(folder: Path) -> Path:
     return folder / "list.json"
 
 
+@pytest.mark.parametrize("command", ["check", "scans"])
+def test_a_folder_without_scans_is_not_passed_over(command, tmp_path, capsys):
+    assert main([command, str(tmp_path)]) == 3
+    assert "holds no scan" in capsys.readouterr().err
+
+
 def test_the_trial_counts_the_lights_of_every_sequence_and_degradation(tmp_path):
     outcomes = list(input_trial.run_trial(a_datalist(tmp_path), degradations=["as it is", "like a CT", "8 mm slices"]))
     assert len(outcomes) == 12

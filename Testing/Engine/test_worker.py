@@ -188,15 +188,13 @@ def test_a_waiting_job_can_be_cancelled_too(worker, tmp_path, a_slow_model):
 
 
 @pytest.mark.faults("pipes that close")
-@pytest.mark.parametrize("goodbye", ["stdin closed", "quit", "nobody reads"])
+@pytest.mark.parametrize("goodbye", ["stdin closed", "nobody reads"])
 def test_it_ends_with_its_parent_in_the_middle_of_a_job_and_leaves_no_images(worker, tmp_path, a_slow_model, goodbye):
     job = a_long_job(tmp_path, a_slow_model)
     worker.send(job.request)
     while worker.next_event("progress")["fraction"] < 0.1:
         pass
-    if goodbye == "quit":
-        worker.send(protocol.quit_request())
-    elif goodbye == "stdin closed":
+    if goodbye == "stdin closed":
         worker.process.stdin.close()
     else:
         worker.deaf = True

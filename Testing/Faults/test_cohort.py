@@ -120,6 +120,17 @@ def test_a_refused_scan_is_not_tried_again_and_can_count_as_an_answer(a_model, t
     assert "was refused" in first
 
 
+def test_results_of_another_model_are_neither_replaced_nor_removed(a_model, tmp_path, capsys):
+    scans, out = a_cohort(tmp_path / "scans", 2), tmp_path / "out"
+    assert main(["translate", str(scans), "-o", str(out), "--model", a_model, "--device", "cpu", "--force"]) == 0
+    done = results_in(out)
+    other = save_untrained_model(tmp_path / "models" / "other")  # makes a T2 as well
+    for extra in ([], ["--force"]):  # whether it refuses the scans or would translate them
+        assert main(["translate", str(scans), "-o", str(out), "--model", str(other), "--device", "cpu", *extra]) == 5
+        assert "is a result of the model untrained. Choose another folder." in capsys.readouterr().err
+    assert results_in(out) == done
+
+
 # Is `t1t2`, but is killed as the data of its file number N (from 0) are on the disk and not yet in place.
 _KILLED_AT = """
 import itertools, os, signal, sys
@@ -192,6 +203,8 @@ def test_the_scans_of_a_data_list_are_those_of_the_models_sequence_in_each_way_o
 
     assert found("T1") == {"a": "a.nii.gz", "d": "imagesTs/d.nii.gz", "s/1": "b.nii", "x_t1": "x_t1.nii.gz"}
     assert found("T2").items() >= {"s/1": "c.nii", "x_t1": "x_t2.nii.gz"}.items()
+    contrasted = a_datalist(tmp_path, brats=[{"id": "p", "images": {"t1n": "b.nii", "t1c": "e.nii"}}])
+    assert [Path(scan.source).name for scan in scans_of(contrasted, "T1 with contrast agent", Shard())] == ["e.nii"]
 
 
 @pytest.mark.faults("hostile files", 10)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import slicer
 from Module.conftest import MODULE, section
+from PySide6.QtCore import QSettings
 from T1T2TranslationLib import catalog, samples
 from T1T2TranslationLib.io import read_volume, write_volume
 from T1T2TranslationLib.volume import Volume
@@ -160,6 +161,28 @@ def test_a_subject_of_the_scene_brings_its_volumes_alone(batch, head):
     assert [selector.itemText(index) for index in range(1, selector.count)] == ["Study: First study"]
     batch.onSubjectChosen(1)
     assert [item.name for item in batch.queue.items] == ["Head"]
+
+
+def test_a_preview_is_no_volume_to_translate(batch, ready, head):
+    ready.preview.show(samples.phantom_translation(ready.logic.volumes(head)["volume"]), head)
+    batch.ui.addSceneButton.click()
+    assert [item.name for item in batch.queue.items] == ["Head"]
+
+
+def test_a_double_click_shows_the_result_of_the_volume_that_is_chosen_already(batch, ready, head):
+    from T1T2TranslationSlicer import result_nodes
+
+    view = slicer.util.getNode("vtkMRMLSliceCompositeNodeRed")
+    slicer.util.setSliceViewerLayers(background=head)
+    batch._addNodes([head])
+    batch.onDoubleClicked(0, 0)  # nothing was made yet
+    assert view.GetBackgroundVolumeID() == head.GetID()
+    made = result_nodes.store(samples.phantom_translation(ready.logic.volumes(head)["volume"]), head)
+    for _ in range(2):  # the second time the panel knows the result, but not the views
+        slicer.util.setSliceViewerLayers(background=head)
+        batch.onDoubleClicked(0, 0)
+        assert ready._parameterNode.syntheticVolume is made["synthetic"]
+        assert view.GetBackgroundVolumeID() == made["synthetic"].GetID()
 
 
 # ---- what can be pressed, and why not
@@ -340,9 +363,16 @@ def test_a_list_that_was_not_done_is_there_again_after_a_crash_and_waits(slicer_
 
 
 def test_settings_that_are_no_list_of_folders_are_passed_over(slicer_host, module):
-    for value in ("no JSON", "7", '[1, {"a": 2}]'):
+    for value in ("no JSON", "7", '[1, {"a": 2}]', ["/scans/a", "/scans/b"]):
         slicer.app.userSettings().setValue("T1T2Translation/UnfinishedBatch", value)
         assert opened(slicer_host.open_panel(module))._searches == {}
+
+
+def test_what_was_not_done_is_read_where_it_was_written(slicer_host, batch, module, tmp_path, monkeypatch):
+    users = QSettings(str(tmp_path / "Slicer.ini"), QSettings.Format.IniFormat)
+    monkeypatch.setattr(type(slicer.app._unwrap()), "userSettings", lambda application: users)
+    add(slicer_host, batch, scans(tmp_path / "scans", 1))
+    assert section(slicer_host.open_panel(module), "BatchSection")._toResume == [str(tmp_path / "scans")]
 
 
 _PANEL_TO_BE_KILLED = """

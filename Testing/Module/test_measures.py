@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import slicer
@@ -50,6 +52,15 @@ def test_without_a_real_t2_it_says_how_to_get_measures(ready, head):
     assert found.ui.reportButton.visible
 
 
+def test_where_a_real_t2_was_compared_but_nothing_could_be_measured_it_says_why(ready, head):
+    made = samples.phantom_translation(ready.logic.volumes(head)["volume"], with_reference=True)
+    ready._inputOfJob = head
+    ready.onDone(dataclasses.replace(made, comparison=dataclasses.replace(made.comparison, metrics={})))
+    found = section(ready, "MeasuresSection")
+    found.ui.measuresCollapsibleButton.click()
+    assert found.ui.metricsLabel.text == "There is no brain in the region of interest, so nothing was measured."
+
+
 def test_the_segments_of_a_segmentation_are_measured_one_by_one(measures, head):
     labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode")
     block = np.zeros(slicer.util.arrayFromVolume(head).shape, np.uint8)
@@ -60,7 +71,7 @@ def test_the_segments_of_a_segmentation_are_measured_one_by_one(measures, head):
     slicer.modules.segmentations.logic().ImportLabelmapToSegmentationNode(labels, segmentation)
     segmentation.GetSegmentation().GetNthSegment(0).SetName("Tumour")
     assert not measures.ui.segmentsButton.enabled
-    measures.ui.regionsSelector.setCurrentNode(segmentation)
+    measures.ui.segmentsSelector.setCurrentNode(segmentation)
     measures.ui.segmentsButton.click()
     assert "Tumour" in measures.ui.metricsLabel.text
     chosen = measures.parameters
@@ -132,6 +143,14 @@ def test_the_report_is_written_as_one_page(slicer_host, measures, tmp_path):
     assert "T2 from T1: Head" in page
     assert "data:image/png;base64" in page
     assert "Against the real image" in page
+
+
+def test_a_report_without_the_t1_that_it_shows_is_refused_in_a_sentence(slicer_host, measures, head, tmp_path):
+    slicer.mrmlScene.RemoveNode(head)
+    slicer_host.user.answers.append(tmp_path / "report.html")
+    measures.ui.reportButton.click()
+    assert "The T1 volume of 'Head SYNTHETIC T2' is no longer there." in measures.panel.ui.messageLabel.text
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_file_that_cannot_be_written_is_told_in_the_panel(slicer_host, measures, tmp_path):

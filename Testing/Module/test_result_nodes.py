@@ -116,6 +116,23 @@ def test_a_users_copy_is_never_found_nor_written(ready, head):
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(copy), kept)
 
 
+@pytest.mark.parametrize("spoilt", ["{broken", '{"model": "phantom"}', "[]"])
+def test_a_record_that_a_scene_file_spoilt_is_no_record_and_stops_nothing(slicer_host, ready, head, other, spoilt):
+    first = make(ready, head, with_reference=True)
+    first.SetAttribute("T1T2.Provenance", spoilt)
+    first.SetAttribute("T1T2.Segments", spoilt)
+    ready.update()
+    assert not ready.ui.resultsCollapsibleButton.visible
+    assert section(ready, "RecordSection").result is not first
+    assert section(ready, "MeasuresSection").metrics() == {}
+    second = make(ready, other)
+    ready._parameterNode.model = "none"
+    ready.ui.inputSelector.setCurrentNode(head)
+    ready._parameterNode.referenceVolume = other
+    assert ready._parameterNode.syntheticVolume is second  # what cannot be read is not found
+    assert ready.ui.resultsCollapsibleButton.visible
+
+
 # ---- undone
 
 

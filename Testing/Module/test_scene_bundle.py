@@ -78,3 +78,31 @@ def test_a_bundle_brings_back_choices_results_links_provenance_and_colours(slice
     whole.onDone(samples.phantom_translation(whole.logic.volumes(chosen.inputVolume)["volume"], with_reference=True))
     assert chosen.syntheticVolume is first  # its own again, also after the scene was read
     assert slicer.mrmlScene.GetNumberOfNodes() == count
+
+
+def test_a_scene_that_is_added_to_another_brings_results_that_are_still_found_and_copies_that_are_not(
+    slicer_host, ready, head, tmp_path
+):
+    from T1T2TranslationSlicer import nodes, result_nodes
+
+    ready._inputOfJob, path = head, str(tmp_path / "scene.mrb")
+    ready.onDone(samples.phantom_translation(ready.logic.volumes(head)["volume"]))
+    copy = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Mine")
+    copy.Copy(ready._parameterNode.syntheticVolume)
+    copy.SetName("Mine")
+    made_before = ready._parameterNode.syntheticVolume.GetID()
+    assert slicer.mrmlScene.WriteToMRB(path)
+    slicer.mrmlScene.Clear()
+    for name in ("Here", "Also here", "And here"):
+        slicer.util.addVolumeFromArray(np.zeros((4, 4, 4), np.int16), np.eye(4), name)
+    assert slicer.mrmlScene.ReadFromMRB(path, False)
+    slicer_host.process_events()
+    found = result_nodes.outputsOf(slicer.util.getNode("Head"), "phantom")
+    assert {key: node.GetName() for key, node in found.items()} == {
+        "synthetic": "Head SYNTHETIC T2",
+        "predictedError": "Head SYNTHETIC T2 predicted error",
+    }
+    assert found["synthetic"].GetID() != made_before  # renumbered, since the place was taken
+    mine = slicer.util.getNode("Mine")
+    assert not nodes.isOutput(mine)
+    assert mine.GetNodeReference("T1T2.Output") is found["synthetic"]

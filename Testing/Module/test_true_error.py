@@ -54,6 +54,34 @@ def test_the_true_error_comes_as_soon_as_a_real_t2_is_chosen(slicer_host, transl
     assert view.GetForegroundVolumeID() == chosen.absoluteErrorVolume.GetID()
 
 
+def test_a_doubt_about_one_real_t2_is_not_told_of_the_next(slicer_host, translated, real_t2):
+    wrong = samples.phantom("T1")
+    wrong = slicer.util.addVolumeFromArray(wrong.array.transpose(2, 1, 0) * 2, wrong.affine, "Another T1")
+    translated.ui.referenceSelector.setCurrentNode(wrong)
+    finish(slicer_host, translated)
+    assert "Another T1&#x27; does not look like a T2" in translated.ui.reportLabel.text
+    translated.ui.referenceSelector.setCurrentNode(real_t2)
+    finish(slicer_host, translated)
+    assert "Another T1" not in translated.ui.reportLabel.text
+    assert translated._parameterNode.syntheticVolume.GetNodeReference("T1T2.Reference") is real_t2
+
+
+def test_the_true_error_is_measured_with_the_mask_of_the_result_and_not_with_one_chosen_since(
+    slicer_host, translated, head, real_t2
+):
+    labels = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLLabelMapVolumeNode", "Brain")
+    block = np.zeros(slicer.util.arrayFromVolume(head).shape, np.uint8)
+    block[20:40, 20:40, 15:35] = 1
+    slicer.util.updateVolumeFromArray(labels, block)
+    labels.CopyOrientation(head)
+    translated._parameterNode.maskNode = labels
+    translated.ui.referenceSelector.setCurrentNode(real_t2)
+    finish(slicer_host, translated)
+    error = slicer.util.arrayFromVolume(translated._parameterNode.absoluteErrorVolume)
+    assert error[block == 0].any()
+    assert translated._parameterNode.syntheticVolume.GetNodeReference("T1T2.Mask") is None
+
+
 def test_a_translation_without_a_real_t2_takes_the_old_true_error_away(results, head):
     assert results._parameterNode.absoluteErrorVolume is not None
     results._referenceOfJob = None

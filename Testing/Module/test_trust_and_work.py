@@ -234,6 +234,17 @@ def test_models_of_the_users_folder_are_found_by_looking_again_and_broken_ones_s
     assert not models.ui.useModelButton.enabled
 
 
+def test_without_any_model_the_section_says_so(ready, tmp_path, monkeypatch):
+    models = named(ready, "Models")
+    monkeypatch.setattr(catalog, "bundled_models_folder", lambda: tmp_path)
+    models.ui.modelsCollapsibleButton.collapsed = False
+    ready.update()
+    assert models.ui.cardSelector.count == 0
+    assert models.ui.cardBrowser.plainText == ""
+    assert not models.ui.useModelButton.enabled
+    assert models.ui.useModelButton.toolTip == "No model is here."
+
+
 # ---- help
 
 

@@ -228,7 +228,8 @@ def test_what_the_model_promises_is_told_in_one_line(viewing, results):
     synthetic = results._parameterNode.syntheticVolume
     report = json.loads(synthetic.GetAttribute("T1T2.Provenance"))
     card = catalog.find_model("t1_to_t2")
-    synthetic.SetAttribute("T1T2.Provenance", json.dumps(report | {"weights_sha256": card.sha256}))
+    made_by = {"weights_sha256": card.sha256, "error_factor": card.error_factor}
+    synthetic.SetAttribute("T1T2.Provenance", json.dumps(report | made_by))
     viewing.update()
     stated = catalog.read_metadata(card.folder)["t1t2"]["interval"]
     error = slicer.util.arrayFromVolume(results._parameterNode.predictedErrorVolume)

@@ -27,7 +27,7 @@ from ..metrics import (
     to_unit,
 )
 from ..output import check_output
-from ..subjects import SEQUENCES, Case, Subject, load_case, with_folds
+from ..subjects import Case, Subject, listed_name, load_case, with_folds
 from ..survey import take_survey
 from ..translation import UNIT, Progress, Translation, ignore_progress
 from .baselines import GREY, TABLE, Tissue, baseline_predictions, tissue_of, training_tissues
@@ -101,9 +101,8 @@ def _parser() -> argparse.ArgumentParser:
 def _complete(options: argparse.Namespace, models: JudgedModels) -> None:
     """Fill in the sequences that the command line does not name: those of the model."""
     card = models.a_card(options.fold)
-    named = {sequence: name for name, sequence in SEQUENCES.items()}
-    options.source = options.source or named.get(card.source, card.source)
-    options.target = options.target or named.get(card.target, card.target)
+    options.source = options.source or listed_name(card.source)
+    options.target = options.target or listed_name(card.target)
 
 
 def _chosen_subjects(options: argparse.Namespace) -> tuple[list[Subject], list[Subject], dict[str, str]]:

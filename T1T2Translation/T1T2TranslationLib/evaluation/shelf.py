@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import platform
+import re
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -15,6 +18,8 @@ from ..subjects import Case, Subject
 from ..volume import Volume
 
 _SPARE_BYTES = 2 << 30  # of the disk, left to others
+# A shelf is named after its machine, as several may share a temporary folder, and its process.
+_NAME = f"t1t2-shelf-{re.sub('[^A-Za-z0-9]', '', platform.node())}-"
 
 
 class Shelf:
@@ -22,11 +27,13 @@ class Shelf:
 
     read: prepares a subject, which unpacks, registers and compares images and takes seconds; coming back from the shelf
     takes a tenth of a second. Where the disk is nearly full a case is not kept, and read again when it is asked for.
+    What a process that was killed left on its shelf goes when the next one is made.
     """
 
     def __init__(self, read: Callable[[Subject], Case]):
         self._load = read
-        self._folder = Path(tempfile.mkdtemp(prefix="t1t2-"))
+        _sweep()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{_NAME}{os.getpid()}-"))
         self._kept: dict[str, Path] = {}
 
     def __enter__(self) -> Shelf:
@@ -53,6 +60,26 @@ class Shelf:
         case = _case(subject, place)
         shutil.rmtree(place)
         return case
+
+
+def _sweep() -> None:
+    """Remove the shelves of this machine's processes that are no more: they hold patients' images."""
+    if os.name != "posix":  # elsewhere one cannot ask for a process without ending it
+        return
+    for folder in Path(tempfile.gettempdir()).glob(f"{_NAME}*"):
+        owner = folder.name.removeprefix(_NAME).partition("-")[0]
+        if owner.isdecimal() and not _lives(int(owner)):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _lives(process_id: int) -> bool:
+    try:
+        os.kill(process_id, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):  # another user's; no process of ours has such a number
+        return True
+    return True
 
 
 def _write(case: Case, place: Path) -> Path:

@@ -82,6 +82,8 @@ def train_bundle(recipe: Recipe, materials: Materials, folder: Path, manner: Man
     run = Run(recipe, sampler, folder / CHECKPOINT, start=start, device=manner.device, team=manner.team)
     if manner.resume:
         run.resume()
+        if not run.steps:
+            log.warning("There is nothing to resume in '%s': the training starts from its beginning.", folder)
     log.info("%s", _beginning(run, materials))
     if not manner.team.is_first:
         run.finish()

@@ -122,6 +122,9 @@ def read_recipe(path: Path) -> Recipe:
     """
     if not path.exists() and str(path) in shipped_recipes():
         path = _SHIPPED / f"{path}.toml"
+    if not path.exists():
+        known = ", ".join(shipped_recipes())
+        raise UnsuitableTrainingData(f"There is no recipe '{path}'.", f"Give a TOML file, or one that is shipped: {known}.")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
         recipe = _build(Recipe, table)
