@@ -159,6 +159,24 @@ def test_a_result_is_exported_as_marked_dicom_that_lies_where_it_lay(slicer_host
     np.testing.assert_allclose(back.affine, original.affine, atol=1e-4)
 
 
+def test_an_exported_series_is_read_into_a_scene_voxel_for_voxel(slicer_host, record, results, tmp_path):
+    record.exportTo(str(tmp_path))
+    files = sorted(next(tmp_path.glob("*/SYNTHETIC_T2")).glob("*.dcm"))
+    node = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLScalarVolumeNode", "Read back")
+    storage = slicer.mrmlScene.AddNewNodeByClass("vtkMRMLVolumeArchetypeStorageNode")
+    storage.SetSingleFile(False)
+    storage.SetFileName(str(files[0]))
+    for file in files:
+        storage.AddFileName(str(file))
+    assert storage.ReadData(node)
+    synthetic = results._parameterNode.syntheticVolume
+    np.testing.assert_array_equal(slicer.util.arrayFromVolume(node), slicer.util.arrayFromVolume(synthetic))
+    places = [vtk.vtkMatrix4x4(), vtk.vtkMatrix4x4()]
+    for one, place in zip((node, synthetic), places, strict=True):
+        one.GetIJKToRASMatrix(place)
+    np.testing.assert_allclose(*map(slicer.util.arrayFromVTKMatrix, places), atol=1e-4)
+
+
 def test_a_cancelled_choice_of_a_folder_exports_nothing(slicer_host, record, results, tmp_path):
     slicer_host.user.answers.append("")
     record.ui.exportButton.click()
