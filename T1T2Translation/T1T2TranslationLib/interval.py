@@ -19,12 +19,14 @@ class Interval:
     """Conformal risk control over patients (Angelopoulos et al. 2022), see docs/method.md.
 
     coverage: the share of a brain's voxels that is expected within. factor, added: the half width is
-    factor * (predicted error + added); added in `UNIT`.
+    factor * (predicted error + added); added in `UNIT`. least_sure_coverage: the share that was within in the tenth of a brain
+    whose predicted error is highest, on patients that the model never saw; None where it was not measured.
     """
 
     coverage: float
     factor: float
     added: float
+    least_sure_coverage: float | None = None
 
     def half_width(self, predicted_error: float) -> float:
         """How far from the synthetic value the real one may be, in `UNIT` as the error."""
@@ -36,15 +38,21 @@ class Interval:
         half = self.half_width(float(errors.mean()) if errors.size else 0.0)
         return _(
             "{coverage} % of the brain's voxels are expected within \N{PLUS-MINUS SIGN}{factor} \N{MULTIPLICATION SIGN} "
-            "(predicted error + {added}) of the value shown: here \N{PLUS-MINUS SIGN}{half} ({percent} %) on average. "
-            "Where the map is bright, in fluid above all, fewer are."
+            "(predicted error + {added}) of the value shown: here \N{PLUS-MINUS SIGN}{half} ({percent} %) on average. {where}"
         ).format(
             coverage=round(100 * self.coverage),
             factor=f"{self.factor:.2f}",
             added=f"{self.added:.0f}",
             half=f"{half:.0f}",
             percent=round(100 * half / UNIT),
+            where=self._where_fewer(_),
         )
+
+    def _where_fewer(self, _: Callable[[str], str]) -> str:
+        if self.least_sure_coverage is None:
+            return _("Where the map is bright, in fluid above all, fewer are.")
+        least_sure = round(100 * self.least_sure_coverage)
+        return _("In the tenth where the map is brightest, fluid above all, {least_sure} % are.").format(least_sure=least_sure)
 
 
 def interval_of(provenance: Mapping[str, Any]) -> Interval | None:
@@ -70,4 +78,6 @@ def _read(block: object) -> Interval | None:
     numbers = [float(value) for value in found if isinstance(value, (int, float)) and 0 <= value < math.inf]
     if len(numbers) < len(found) or numbers[0] > 1:
         return None
-    return Interval(coverage=numbers[0], factor=numbers[1], added=numbers[2] * UNIT)
+    least_sure = block.get("least_sure_coverage")
+    is_share = isinstance(least_sure, (int, float)) and 0 <= least_sure <= 1
+    return Interval(numbers[0], numbers[1], numbers[2] * UNIT, float(least_sure) if is_share else None)

@@ -47,6 +47,12 @@ def test_every_variant_of_the_shipped_list_is_a_recipe_and_changes_the_lines_it_
     assert len(set(map(str, recipes.values()))) == len(recipes)
 
 
+def test_what_a_version_added_is_left_out_one_by_one(ablation):
+    variants = ablation.read_variants(BENCHMARKS / "ablation_lesions.toml")
+    left = {name: (table["augmentation"]["painted_oedema"] > 0, table["losses"]["mse"] > 0) for name, table in variants.items()}
+    assert list(left.values()) == [(True, True), (False, True), (True, False), (False, False)]
+
+
 def a_document(group="paired", **errors):
     """scores.json of subjects with these errors of the brain; a look-up table errs by 0.5."""
     subjects = [

@@ -119,6 +119,14 @@ def test_tumours_are_reported_apart():
     assert np.isnan(held["0"].tumour_coverage)
 
 
+def test_the_tenth_of_the_brain_that_is_least_sure_is_reported_apart():
+    predicted = np.linspace(0.01, 0.1, 1000)
+    misled = Errors(np.where(predicted > 0.0955, 1.0, 0.01), predicted)  # wrong in the upper half of that tenth
+    held = cross_fitted([*(a_patient(str(number), 0.1) for number in range(12)), Patient("x", "x", None, misled)], ALONE)
+    assert held["x"].coverage == pytest.approx(0.95, abs=0.002)
+    assert held["x"].least_sure_coverage == pytest.approx(0.5, abs=0.02)
+
+
 def test_a_sample_is_the_same_every_time_and_never_predicts_nothing():
     real = np.random.default_rng(1).random(50_000)
     first, again = (sample_of(real, np.zeros(50_000), most=1000) for _ in range(2))

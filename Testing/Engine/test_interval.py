@@ -75,6 +75,14 @@ def test_the_sentence_tells_share_rule_and_what_it_comes_to():
     )
 
 
+def test_where_it_was_measured_the_sentence_says_how_many_are_within_where_the_model_is_least_sure(a_model):
+    a_model({"stated_coverage": 0.9, "factor": 0.9, "added": 0.1, "least_sure_coverage": 0.8})
+    text = interval_of({"weights_sha256": SHA256}).sentence(str, np.array([100]))
+    assert text.endswith("In the tenth where the map is brightest, fluid above all, 80 % are.")
+    a_model({"stated_coverage": 0.9, "factor": 0.9, "added": 0.1, "least_sure_coverage": "most"})
+    assert interval_of({"weights_sha256": SHA256}).least_sure_coverage is None
+
+
 def test_the_shipped_model_states_one():
     card = catalog.find_model("t1_to_t2")
     assert interval_of({"weights_sha256": card.sha256, "error_factor": card.error_factor}).coverage == 0.9

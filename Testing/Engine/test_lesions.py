@@ -12,7 +12,7 @@ from T1T2TranslationLib.io import write_volume
 from T1T2TranslationLib.preprocessing import Preprocessing
 from T1T2TranslationLib.subjects import read_datalist
 from T1T2TranslationLib.training.dataset import Sampler, load_pairs
-from T1T2TranslationLib.training.lesions import bright_lesions, donor, paint_lesion, transplant
+from T1T2TranslationLib.training.lesions import bright_lesions, donor, paint_lesion, paint_oedema, transplant
 from T1T2TranslationLib.training.losses import lesion_loss
 from T1T2TranslationLib.training.recipe import Augmentation
 from T1T2TranslationLib.volume import Volume
@@ -54,6 +54,7 @@ def test_where_there_is_no_brain_nothing_is_transplanted_or_painted():
     air = torch.zeros(7, 32, 32)
     torch.testing.assert_close(transplant(air, a_lesion(), 6.0, np.random.default_rng(0)), air)
     torch.testing.assert_close(paint_lesion(air, 6.0, np.random.default_rng(0)), air)
+    torch.testing.assert_close(paint_oedema(air, 6.0, np.random.default_rng(0)), air)
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -64,6 +65,22 @@ def test_a_painted_lesion_is_dark_in_t1_bright_in_t2_and_weighs_more(seed):
     assert heavy.any()
     assert (after[2] < before[2])[heavy].all()
     assert (after[5] > before[5])[heavy].all()
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_painted_oedema_fills_white_matter_in_t1_and_t2_and_spares_grey_matter(seed):
+    before = a_sample()
+    brain = before[-1] == 1
+    cortex = brain & (torch.arange(48) < 20)
+    before[:5, cortex], before[5, cortex] = 0.7, 0.4
+    after = paint_oedema(before, 6.0, np.random.default_rng(seed))
+    assert torch.equal(after[:, ~brain | cortex], before[:, ~brain | cortex])
+    soaked = after[-1] == 6
+    assert soaked.sum() > 20
+    assert (after[:5] < before[:5])[:, soaked].all()
+    assert (after[2][soaked] >= 1 - 0.35).all()  # no darker than grey matter, let alone fluid
+    assert (after[5] > before[5])[soaked].all()
+    assert (after[5] <= 0.7).all()
 
 
 def test_a_bright_piece_of_flair_is_a_lesion_and_the_rim_and_specks_are_not():

@@ -17,7 +17,7 @@ from ..errors import UnsuitableTrainingData
 from ..output import staged_files
 from .baselines import TABLE
 from .calibration import COVERAGE
-from .conformal import CHOSEN, FEWEST_PATIENTS, Calibration, calibrate
+from .conformal import CHOSEN, FEWEST_PATIENTS, Calibration, Patient, calibrate, cross_fitted
 from .judged import JudgedModels
 from .results import FITTED, MODEL, Evaluation, Result
 
@@ -37,9 +37,10 @@ def write_into(folder: Path, evaluation: Evaluation, models: JudgedModels) -> No
     metadata = read_metadata(folder)
     block = metadata["t1t2"]
     block["scores"] = scores_of(evaluation, models, block["weights_sha256"])
-    found = calibrate([result.patient for result in evaluation.results])
+    patients = [result.patient for result in evaluation.results]
+    found = calibrate(patients)
     if math.isfinite(found.factor):
-        block |= calibrated(found, models.error_factor(), len(evaluation.results))
+        block |= calibrated(found, models.error_factor(), patients)
         log.info("Calibrated: %s, error factor %.3f, interval factor %.3f", folder.name, found.error_factor, found.factor)
     else:
         log.warning("Not calibrated: %s too few, judge at least %d together.", _count(len(evaluation.results)), FEWEST_PATIENTS)
@@ -65,11 +66,13 @@ def _count(subjects: int) -> str:
     return "1 subject is" if subjects == 1 else f"{subjects} subjects are"
 
 
-def calibrated(found: Calibration, error_factor_before: float, subjects: int) -> dict[str, Any]:
+def calibrated(found: Calibration, error_factor_before: float, patients: Sequence[Patient]) -> dict[str, Any]:
     """The entries "error_factor" and "interval" of a model's metadata.
 
-    error_factor_before: what the predicted errors carried when `found` was measured.
+    error_factor_before: what the predicted errors carried when `found` was measured. patients: on whom.
     """
+    least_sure = [held.least_sure_coverage for held in cross_fitted(patients).values()]
+    measured = {"least_sure_coverage": _mean(least_sure)} if np.isfinite(least_sure).all() else {}
     return {
         "error_factor": round(error_factor_before * found.error_factor, 4),
         "interval": {
@@ -78,7 +81,8 @@ def calibrated(found: Calibration, error_factor_before: float, subjects: int) ->
             "factor": round(found.factor, 4),
             "added": CHOSEN.added,
             "largest_risk": CHOSEN.largest_risk,
-            "subjects": subjects,
+            "subjects": len(patients),
+            **measured,
         },
     }
 

@@ -45,12 +45,13 @@ class Form:
         return error_factor * errors.predicted * self.follows_prediction + np.float32(self.added)
 
 
-CHOSEN = Form("predicted error + 0.2", added=0.2, largest_risk=0.3)
+CHOSEN = Form("predicted error + 0.1", added=0.1, largest_risk=0.3)
 FORMS = (
     CHOSEN,
+    Form("predicted error + 0.2", added=0.2, largest_risk=0.3),
     Form("predicted error alone", added=0.0, largest_risk=0.3),
     Form("the same width everywhere", added=0.1, largest_risk=0.3, follows_prediction=False),
-    Form("predicted error + 0.2, any risk counts in full", added=0.2, largest_risk=1.0),
+    Form("predicted error + 0.1, any risk counts in full", added=0.1, largest_risk=1.0),
     Form("predicted error alone, any risk counts in full", added=0.0, largest_risk=1.0),
 )
 
@@ -77,11 +78,16 @@ class Patient:
 
 
 class Held(NamedTuple):
-    """What a calibration that never saw the patient gives there. width: mean of the whole interval. ratio: predicted / real."""
+    """What a calibration that never saw the patient gives there.
+
+    least_sure_coverage: in the tenth of the brain whose predicted error is highest. width: mean of the whole interval.
+    ratio: predicted / real.
+    """
 
     calibration: Calibration
     coverage: float
     tumour_coverage: float
+    least_sure_coverage: float
     width: float
     ratio: float
 
@@ -146,13 +152,15 @@ def share_within(coverages: Sequence[float]) -> float:
 
 def _judge(patient: Patient, found: Calibration, form: Form) -> Held:
     if not math.isfinite(found.factor):
-        return Held(found, math.nan, math.nan, math.nan, _ratio(patient.brain, found))
+        return Held(found, math.nan, math.nan, math.nan, math.nan, _ratio(patient.brain, found))
     half = _half_width(patient.brain, found, form)
     tumour = math.nan
     if patient.tumour is not None:
         tumour = float((patient.tumour.real <= _half_width(patient.tumour, found, form)).mean())
-    coverage = float((patient.brain.real <= half).mean())
-    return Held(found, coverage, tumour, float(2 * half.mean()), _ratio(patient.brain, found))
+    covered = patient.brain.real <= half
+    least_sure = covered[patient.brain.predicted >= np.quantile(patient.brain.predicted, 0.9)]
+    width, ratio = float(2 * half.mean()), _ratio(patient.brain, found)
+    return Held(found, float(covered.mean()), tumour, float(least_sure.mean()), width, ratio)
 
 
 def _half_width(errors: Errors, found: Calibration, form: Form) -> np.ndarray:

@@ -18,7 +18,7 @@ from .study import STUDY, STUDY_TABLE, best_median_worst
 
 # What each kind of picture is drawn with: colour table and top of its range, in the unit.
 _LOOKS = {"input": ("gray", 1.0), "synthetic": ("gray", 1.0), "real": ("gray", 1.0)}
-_ERROR_LOOK = ("inferno", 0.4)
+_ERROR_LOOK = ("viridis", 0.4)
 _COLOURS = {MODEL: "tab:blue", TABLE: "tab:orange", GREY: "0.5"}
 _UNIT = "1 = p99.5 of the real image"
 _PAPER = "#fbfbf9"
@@ -66,7 +66,7 @@ def trust_curves(results: Sequence[Result]) -> Figure:
     if np.isfinite(found.factor):
         left.axvline(found.factor, color="tab:orange", linestyle="--", label=f"conformal factor {found.factor:.2f}")
     left.set(xscale="log", xlim=(0.1, 10), ylim=(0, 1.02))
-    left.set(xlabel="half width / (predicted error + 0.2)", ylabel="share of the brain's voxels inside")
+    left.set(xlabel=f"half width / ({CHOSEN.name})", ylabel="share of the brain's voxels inside")
     left.legend(fontsize="small", loc="lower right")
     _bundle_of_lines(right, 100 * (1 - KEPT_SHARES), np.array([result.sparsification for result in results]))
     right.set(xlabel="voxels of highest predicted error left out, %", ylabel="mean error of the rest, all = 1")

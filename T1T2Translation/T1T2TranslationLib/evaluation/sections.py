@@ -168,10 +168,11 @@ def trust_section(results: Sequence[Result], curves: bytes) -> Html:
     chosen = found["cross-fitted"][CHOSEN.name]
     text = (
         "The error map shows the mean absolute error to expect at each voxel, in the unit of the image. Interval: synthetic "
-        f"value ± factor times (predicted error + {CHOSEN.added:g}); the factor by conformal risk control with the patient as "
-        "the unit, so that on average 90 % of the next patient's brain lies inside. A patient's uncovered share counts at most "
+        f"value ± factor times ({CHOSEN.name}); the factor by conformal risk control with the patient as the unit, so that on "
+        "average 90 % of the next patient's brain lies inside. A patient's uncovered share counts at most "
         f"{CHOSEN.largest_risk:g} in that average. Each patient below is covered by the factor of the others (of other folds "
-        "where there are folds). If the network's Laplace distribution held, 90 % would lie within ± ln 10 predicted errors."
+        "where there are folds). Least sure is the tenth of the brain whose predicted error is highest. "
+        "If the network's Laplace distribution held, 90 % would lie within ± ln 10 predicted errors."
     )
     parts = [
         markup("h2", f"Trust in the predicted error: {_subjects(len(results))}"),
@@ -204,9 +205,10 @@ def _trust_table(results: Sequence[Result], chosen: Mapping[str, Held]) -> Html:
     rows = []
     for result in results:
         held = chosen[result.patient.name]
-        numbers = [held.coverage, held.tumour_coverage, held.width, held.ratio]
+        numbers = [held.coverage, held.tumour_coverage, held.least_sure_coverage, held.width, held.ratio]
         rows.append([result.subject.id, *map(number, numbers), *(number(result.brain[name]) for name in OF_PREDICTED_ERROR[1:])])
-    header = ["", "coverage", "in the tumour", "width", "ratio", "AUROC", "AUSE", "within ± ln 10 predicted errors"]
+    coverages = ["coverage", "in the tumour", "where least sure"]
+    header = ["", *coverages, "width", "ratio", "AUROC", "AUSE", "within ± ln 10 predicted errors"]
     return table(*_without_empty_columns(header, rows))
 
 
@@ -226,11 +228,12 @@ def _other_forms(forms: Mapping[str, Mapping[str, Held]]) -> list[Html]:
                 f"{_percent(min(coverages))} to {_percent(max(coverages))}",
                 _percent(share_within(coverages)),
                 f"{_percent(min(tumours))} to {_percent(max(tumours))}" if tumours else "-",
+                _percent(sum(one.least_sure_coverage for one in covered) / len(covered)),
                 number(sum(one.width for one in covered) / len(covered)),
             ]
         )
     within = f"subjects within {_percent(LEAST_COVERAGE)} to {_percent(MOST_COVERAGE)}"
-    header = ["half width: factor times", "mean coverage", "by subject", within, "in tumours", "width"]
+    header = ["half width: factor times", "mean coverage", "by subject", within, "in tumours", "where least sure, mean", "width"]
     text = "The chosen interval and other ways to make one, on the same subjects, cross-fitted. "
     if len(rows) < len(forms):
         text += "Where any risk counts in full, more subjects are needed."

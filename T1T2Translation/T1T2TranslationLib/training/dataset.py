@@ -20,7 +20,7 @@ from ..preprocessing import Planes, Preprocessing
 from ..subjects import Case, Subject, load_case
 from ..volume import Volume
 from .augmentation import deform, vary_contrast
-from .lesions import bright_lesions, donor, paint_lesion, transplant
+from .lesions import bright_lesions, donor, paint_lesion, paint_oedema, transplant
 from .recipe import Recipe
 from .synthesis import LabelPlanes, label_planes, paint
 
@@ -196,6 +196,8 @@ class Sampler:
     def _sample(self) -> Tensor:
         ranges = self.recipe.augmentation
         stack = self._painted() if self.label_maps and self.random.random() < self.painted_share else self._real()
+        if self.random.random() < ranges.painted_oedema:
+            stack = paint_oedema(stack, self.recipe.tumour_weight, self.random)
         if self.random.random() < ranges.painted_lesions:
             stack = paint_lesion(stack, self.recipe.tumour_weight, self.random)
         elif self.donors and self.random.random() < ranges.transplants:

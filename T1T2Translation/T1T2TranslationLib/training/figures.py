@@ -97,7 +97,7 @@ def _grey(axes: Axes, image: np.ndarray, top: float, sight: Sight) -> None:
 def _show_error(axes: Axes, sight: Sight) -> Any:
     """The error map; returns what a colour bar needs."""
     low, high = (value / UNIT for value in ERROR_WINDOW)  # the colours of the panel and the report
-    shown = axes.imshow(sight.error, cmap="inferno", vmin=low, vmax=high, aspect=sight.aspect)
+    shown = axes.imshow(sight.error, cmap="viridis", vmin=low, vmax=high, aspect=sight.aspect)
     axes.axis("off")
     return shown
 

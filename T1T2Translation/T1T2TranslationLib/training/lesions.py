@@ -18,6 +18,8 @@ _LESION_SIZE = (0.08, 0.35)  # radius of a painted lesion in half widths of the 
 _BRIGHTER_THAN_BRAIN = 3.0  # standard deviations (1.4826 x the median absolute deviation) above the brain's median
 _RIM_VOXELS = 5  # of a stripped brain, whose edge is bright in FLAIR without being ill
 _SMALLEST_VOXELS = 1000
+_OEDEMA_SIZE = (0.15, 0.6)  # radius, likewise
+_GREY, _WHITE = 0.75, 0.95  # T1 of what oedema spares and of what it fills, white matter = 1
 _FAINTEST = 0.5  # how much of a transplant's T1 is seen at least, beside its T2: many a lesion hardly shows in T1
 _SMALLEST_AREA = 60  # voxels of a lesion in a plane that is worth transplanting
 
@@ -120,9 +122,33 @@ def paint_lesion(stack: Tensor, tumour_weight: float, random: np.random.Generato
     return torch.cat([stack[:-1], weight[None]])
 
 
-def _blob(height: int, width: int, centre: Tensor, random: np.random.Generator) -> Tensor:
+def paint_oedema(stack: Tensor, tumour_weight: float, random: np.random.Generator) -> Tensor:
+    """Paint vasogenic oedema over T1 planes and T2 of one sample; (C + 2, H, W), last the weight; returns a new stack.
+
+    It spreads in white matter and spares the cortex: white matter becomes as dark as grey matter in T1, so that the border
+    between them fades, and brighter than it in T2.
+    """
+    planes, target, weight = stack[:-2], stack[-2], stack[-1]
+    white = ((planes - _GREY) / (_WHITE - _GREY)).clamp(0, 1) * (weight >= 1)
+    middle = len(planes) // 2
+    places = torch.nonzero(white[middle] > 0.5)
+    if len(places) == 0:
+        return stack
+    centre = places[int(random.integers(len(places)))]
+    blob = _blob(*target.shape, centre, random, _OEDEMA_SIZE)
+    soaked = float(random.uniform(0.4, 1.0))
+    planes = planes - blob * white * soaked * float(random.uniform(0.1, 0.35))
+    share = blob * white[middle]
+    brighter = (float(random.uniform(0.4, 0.7)) - target).clamp_min(0)
+    weight = torch.where(share > 0.5, tumour_weight, weight)
+    return torch.cat([planes, (target + share * soaked * brighter)[None], weight[None]])
+
+
+def _blob(
+    height: int, width: int, centre: Tensor, random: np.random.Generator, sizes: tuple[float, float] = _LESION_SIZE
+) -> Tensor:
     """A soft, irregular disc around `centre`, (H, W) in [0, 1]."""
-    radius = random.uniform(*_LESION_SIZE) * min(height, width) / 2
+    radius = random.uniform(*sizes) * min(height, width) / 2
     rows = torch.arange(height)[:, None] - centre[0]
     columns = torch.arange(width)[None] - centre[1]
     coarse = torch.from_numpy(random.normal(0, 0.35, (1, 1, 8, 8)).astype(np.float32))

@@ -44,7 +44,8 @@ class Augmentation:
     noise: float = 0.05  # white matter = 1
     blur_sigma: float = 1.0  # voxels
     painted_lesions: float = 0.15  # share of samples that get a painted lesion, dark in T1 and bright in T2
-    transplants: float = 0.5  # share of the others that get another patient's lesion
+    painted_oedema: float = 0.0  # share of samples with water in their white matter, dark in T1 and bright in T2
+    transplants: float = 0.5  # share of those without a painted lesion that get another patient's lesion
     thick_slices: float = 0.4  # share of samples whose neighbouring planes tell less than their own
 
 
