@@ -93,13 +93,15 @@ def light_of(checks: tuple[Check, ...]) -> Level:
     return max((check.level for check in checks), key=("green", "amber", "red").index, default="green")
 
 
-def refuse_if_red(checks: tuple[Check, ...], name: str) -> None:
-    """Raise UnsuitableVolume with every reason why the input is refused."""
+def refuse_if_red(checks: tuple[Check, ...], name: str, mask_name: str | None = None) -> None:
+    """Raise UnsuitableVolume with every reason why the input is refused; `mask_name` where only a mask was looked at."""
     reasons = [check.message for check in checks if check.level == "red"]
     if reasons:
+        where = "" if mask_name is None else f" by what the mask '{mask_name}' covers of it"
+        another = "a suitable scan" if mask_name is None else "another mask, or a suitable scan"
         raise UnsuitableVolume(
-            f"'{name}' was refused: {' '.join(reasons)}",
-            "Choose a suitable scan, or insist: --force in the shell, Advanced in the panel.",
+            f"'{name}' was refused{where}: {' '.join(reasons)}",
+            f"Choose {another}, or insist: --force in the shell, Advanced in the panel.",
         )
 
 

@@ -307,6 +307,8 @@ def _translate(options: argparse.Namespace) -> int:
         return _translate_cohort(options, card)
     if options.shard.count > 1:
         options.usage_error("--shard works with a folder of scans or a data list, IN is one scan")
+    if options.only != "*":
+        options.usage_error("--only works with a folder of scans or a data list, IN is one scan")
     job = FileTranslation(
         source=options.source,
         synthetic=_output_file(options, card),

@@ -93,7 +93,7 @@ def _look_at(volume: Volume, mask: Volume | None, region: Volume | None, model: 
     head = find_head(volume, inside)
     checks = check_input(volume, head, model.card.source) + check_model(model.card, head)
     if not accept_any_input:
-        refuse_if_red(checks, volume.name)
+        refuse_if_red(checks, volume.name, None if mask is None else mask.name)
     return _Scan(volume, inside, wanted, head, checks)
 
 

@@ -162,6 +162,9 @@ def test_a_refusal_names_every_reason_once_and_a_way_out():
     assert refused.value.message == "'scan' was refused: It is upside down. It is a cat."
     assert refused.value.remedy
     refuse_if_red(checks[1:2], "scan")
+    with pytest.raises(UnsuitableVolume, match="by what the mask 'liver' covers of it: It is upside down") as refused:
+        refuse_if_red(checks, "scan", "liver")
+    assert "another mask" in refused.value.remedy
 
 
 @pytest.mark.data

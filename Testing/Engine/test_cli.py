@@ -247,6 +247,15 @@ def test_only_scans_of_a_pattern_are_translated(t2t, tmp_path):
     assert [name for name in names_in(tmp_path / "out") if "T2w" in name] == []
 
 
+def test_what_works_with_many_scans_only_is_not_ignored_with_one(t2t, tmp_path, capsys):
+    scan = tmp_path / "a.nii.gz"
+    write_volume(phantom("T1"), scan)
+    for option, value in (("--only", "*T1w"), ("--shard", "1/2")):
+        with pytest.raises(SystemExit):
+            t2t(scan, "-o", tmp_path / "out.nii.gz", option, value)
+        assert f"{option} works with a folder of scans or a data list, IN is one scan" in capsys.readouterr().err
+
+
 # ---- the process
 
 

@@ -24,7 +24,7 @@ from .results import FITTED, MODEL, Evaluation, Result
 log = logging.getLogger(__name__)
 
 _MEASURES = ("PSNR", "SSIM", "HFEN", "sharpness", "contrast")
-_DIGITS = 4
+_DIGITS = 6
 
 
 def write_into(folder: Path, evaluation: Evaluation, models: JudgedModels) -> None:
