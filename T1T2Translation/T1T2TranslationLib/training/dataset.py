@@ -202,7 +202,8 @@ class Sampler:
             stack = paint_lesion(stack, self.recipe.tumour_weight, self.random)
         elif self.donors and self.random.random() < ranges.transplants:
             giver = self.donors[int(self.random.integers(len(self.donors)))]
-            stack = transplant(stack, giver.sample(self.random), self.recipe.tumour_weight, self.random)
+            lesion, weight = giver.sample(self.random), self.recipe.tumour_weight
+            stack = transplant(stack, lesion, weight, self.random, ranges.faintest_transplant)
         return deform(stack[None], self.recipe.patch, ranges, self.generator)
 
     def _real(self) -> Tensor:

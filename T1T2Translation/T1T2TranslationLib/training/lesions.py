@@ -20,7 +20,6 @@ _RIM_VOXELS = 5  # of a stripped brain, whose edge is bright in FLAIR without be
 _SMALLEST_VOXELS = 1000
 _OEDEMA_SIZE = (0.15, 0.6)  # radius, likewise
 _GREY, _WHITE = 0.75, 0.95  # T1 of what oedema spares and of what it fills, white matter = 1
-_FAINTEST = 0.5  # how much of a transplant's T1 is seen at least, beside its T2: many a lesion hardly shows in T1
 _SMALLEST_AREA = 60  # voxels of a lesion in a plane that is worth transplanting
 
 
@@ -65,10 +64,11 @@ def bright_lesions(flair: Volume, brain: np.ndarray) -> np.ndarray:
     return sitk.GetArrayFromImage(sitk.RelabelComponent(pieces, _SMALLEST_VOXELS)) > 0
 
 
-def transplant(stack: Tensor, lesion: Tensor, tumour_weight: float, random: np.random.Generator) -> Tensor:
+def transplant(stack: Tensor, lesion: Tensor, tumour_weight: float, random: np.random.Generator, faintest: float = 1.0) -> Tensor:
     """Blend another patient's lesion, turned, resized and mirrored, into one sample (after Zhang et al. 2023, "CarveMix").
 
     stack: (C + 2, H, W), last the weight. lesion: (C + 2, H', W') as `Donor.sample` gives it. Returns a new stack.
+    faintest: how much of the lesion's input is seen at least, beside its target.
     """
     brain = stack[-1] >= 1
     places = torch.nonzero(brain)
@@ -79,7 +79,7 @@ def transplant(stack: Tensor, lesion: Tensor, tumour_weight: float, random: np.r
     soft = functional.avg_pool2d(moved[-1:][None], 5, stride=1, padding=2)[0, 0]
     tissue = moved[len(stack[:-2]) // 2] > 0.05  # nothing of the air around the donor
     share = soft * brain * tissue * float(random.uniform(0.6, 1.0))
-    planes = torch.lerp(stack[:-2], moved[:-2], share * float(random.uniform(_FAINTEST, 1.0)))
+    planes = torch.lerp(stack[:-2], moved[:-2], share * float(random.uniform(faintest, 1.0)))
     target = torch.lerp(stack[-2], moved[-2], share)
     weight = torch.where(share > 0.5, tumour_weight, stack[-1])
     return torch.cat([planes, target[None], weight[None]])

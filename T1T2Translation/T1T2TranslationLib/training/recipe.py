@@ -46,6 +46,7 @@ class Augmentation:
     painted_lesions: float = 0.15  # share of samples that get a painted lesion, dark in T1 and bright in T2
     painted_oedema: float = 0.0  # share of samples with water in their white matter, dark in T1 and bright in T2
     transplants: float = 0.5  # share of those without a painted lesion that get another patient's lesion
+    faintest_transplant: float = 1.0  # how much of its input is seen at least, beside its target
     thick_slices: float = 0.4  # share of samples whose neighbouring planes tell less than their own
 
 
