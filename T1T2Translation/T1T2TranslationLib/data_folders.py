@@ -143,11 +143,21 @@ def _bids_files(folder: Path) -> Iterator[Path]:
     """The images of `sub-*/anat` and `sub-*/ses-*/anat`; derivatives are elsewhere."""
     for pattern in ("sub-*/anat", "sub-*/ses-*/anat"):
         for anatomy in sorted(folder.glob(pattern)):
-            yield from (path for path in sorted(anatomy.iterdir()) if _is_nifti(path.name))
+            yield from (path for path in sorted(anatomy.iterdir()) if _is_nifti(path.name)) if anatomy.is_dir() else ()
+
+
+def _bids_sessions(folder: Path) -> Iterator[str]:
+    """Every sub-*, or its ses-* where it has some, with images or without: sub-01, sub-02_ses-a."""
+    for person in sorted(path for path in folder.glob("sub-*") if path.is_dir()):
+        sessions = sorted(path for path in person.glob("ses-*") if path.is_dir())
+        yield from (f"{person.name}_{session.name}" for session in sessions) if sessions else (person.name,)
 
 
 def _read_bids(folder: Path) -> Found:
-    """A subject for each session, a patient for each sub-*; of several runs that with the plainest name."""
+    """A subject for each session, a patient for each sub-*; of several runs that with the plainest name.
+
+    Who has no image is left out by name here, and so moves nobody to another fold.
+    """
     listed = _participants(folder / "participants.tsv")
     images: dict[str, dict[str, list[Path]]] = defaultdict(lambda: defaultdict(list))
     for path in _bids_files(folder):
@@ -155,8 +165,9 @@ def _read_bids(folder: Path) -> Found:
         sequence = _bids_sequence(path.name.partition(".")[0])
         if sequence:
             images[identity][sequence].append(path)
-    people = {identity: identity.partition("_ses-")[0] for identity in sorted(images)}
-    left_out = {identity: "not in participants.tsv" for identity, person in people.items() if listed and person not in listed}
+    people = {identity: identity.partition("_ses-")[0] for identity in sorted({*images, *_bids_sessions(folder)})}
+    left_out = dict.fromkeys(sorted(people.keys() - images.keys()), f"no {', '.join(_BIDS_SUFFIXES)} in anat")
+    left_out |= {identity: "not in participants.tsv" for identity, person in people.items() if listed and person not in listed}
     left_out |= dict.fromkeys(sorted(listed.keys() - set(people.values())), "in participants.tsv, but without images")
     subjects = [
         Subject(identity, _plainest(images[identity]), pathology=listed.get(person, ""), patient=person)

@@ -36,7 +36,7 @@ class Interval:
         """What it means for a reader of an image with this error map, on average where there is any; `_` translates."""
         errors = predicted_error[predicted_error > 0]
         half = self.half_width(float(errors.mean()) if errors.size else 0.0)
-        return _(
+        sentence = _(
             "{coverage} % of the brain's voxels are expected within \N{PLUS-MINUS SIGN}{factor} \N{MULTIPLICATION SIGN} "
             "(predicted error + {added}) of the value shown: here \N{PLUS-MINUS SIGN}{half} ({percent} %) on average. {where}"
         ).format(
@@ -47,6 +47,7 @@ class Interval:
             percent=round(100 * half / UNIT),
             where=self._where_fewer(_),
         )
+        return sentence.replace(" %", "\N{NO-BREAK SPACE}%")
 
     def _where_fewer(self, _: Callable[[str], str]) -> str:
         if self.least_sure_coverage is None:
@@ -78,6 +79,6 @@ def _read(block: object) -> Interval | None:
     numbers = [float(value) for value in found if isinstance(value, (int, float)) and 0 <= value < math.inf]
     if len(numbers) < len(found) or numbers[0] > 1:
         return None
-    least_sure = block.get("least_sure_coverage")
-    is_share = isinstance(least_sure, (int, float)) and 0 <= least_sure <= 1
-    return Interval(numbers[0], numbers[1], numbers[2] * UNIT, float(least_sure) if is_share else None)
+    share = block.get("least_sure_coverage")
+    least_sure = float(share) if isinstance(share, (int, float)) and 0 <= share <= 1 else None
+    return Interval(numbers[0], numbers[1], numbers[2] * UNIT, least_sure)

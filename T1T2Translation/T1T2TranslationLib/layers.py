@@ -6,6 +6,7 @@ import csv
 import html
 import io
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -102,6 +103,37 @@ def legend_title(_: Callable[[str], str], key: str, title: str, threshold: float
     if opacity < 1:
         lines.append(_("opacity {percent} %").format(percent=round(100 * opacity)))
     return "\n".join(lines)
+
+
+class BrightnessMatch(NamedTuple):
+    """A window that shows a synthetic image as bright as its real one: the voxels stay what they are.
+
+    gain, offset: least squares over the brain, the offset in `UNIT`. low, high: black and white of the window before.
+    """
+
+    gain: float
+    offset: float
+    low: float
+    high: float
+
+    @property
+    def window(self) -> tuple[float, float]:
+        """Black and white between which a voxel v looks as gain * v + offset does between `low` and `high`."""
+        return (self.low - self.offset) / self.gain, (self.high - self.offset) / self.gain
+
+
+def brightness_fit(metrics: Mapping[str, Mapping[str, float]]) -> tuple[float, float] | None:
+    """(gain, offset in `UNIT`) from synthetic to real; None where they were not measured."""
+    found = next((values for values in metrics.values() if {"gain", "offset"} <= values.keys()), None)
+    return None if found is None else (found["gain"], UNIT * found["offset"])
+
+
+def read_match(text: str | None) -> BrightnessMatch | None:
+    """A match that was kept as a JSON list; None for none, and for anything else: a scene file may say what it likes."""
+    found = _read_json(text)
+    if not isinstance(found, list) or len(found) != 4 or not all(isinstance(value, (int, float)) for value in found):
+        return None
+    return BrightnessMatch(*found) if found[0] > 0 and all(map(math.isfinite, found)) else None
 
 
 def first_overlay(summary: Mapping[str, Any]) -> str:

@@ -41,6 +41,9 @@ SEQUENCES = {"t1n": "T1", "t1c": "T1 with contrast agent", "t2w": "T2", "t2f": "
 _NAME_OF = SEQUENCES_OF | {spoken.lower(): name for name, spoken in SEQUENCES.items()}
 _LAST_WORD = re.compile(rf"(?:(.*)[-_. ])?({'|'.join(SEQUENCES_OF)})", re.IGNORECASE)
 
+_GROUPS_OF_MONAI = ("training", "validation", "testing", "test")
+_LABEL_MAPS = "labels"  # a list of maps to paint scans from: no subjects
+
 _SESSION_NAMES = (
     re.compile(r"(BraTS-[A-Za-z]+-\d{5})-\d{3}\b"),
     re.compile(r"^(IXI\d+)-"),
@@ -181,46 +184,75 @@ def read_datalist(path: Path, source: str, target: str) -> list[Subject]:
 
 
 def listed_subjects(path: Path, source: str, target: str) -> list[Subject]:
-    """Every subject of a JSON object of lists who has any image; image paths are relative to the file.
+    """Every subject of a JSON object of lists, with images or without; image paths are relative to the file.
 
-    An entry has its files under "images", or beside its other keys; a plain MONAI list's "image" and "label" are
-    `source` and `target`, and an entry that is a file's name is a `source` alone, as in "test" of the Medical Segmentation
-    Decathlon. Raises UnsuitableTrainingData if the file is no such list.
+    An entry has its files under "images", or beside its other keys, by any name in `SEQUENCES_OF`; a plain MONAI list's
+    "image" and "label" are `source` and `target`, and an entry that is a file's name is a `source` alone, as in "test" of
+    the Medical Segmentation Decathlon. Any other entry is a subject without images, so that whoever counts can name it.
+    Raises UnsuitableTrainingData if the file is no such list.
     """
     try:
         table = json.loads(path.read_text(encoding="utf-8"))
-        entries = [(group, entry) for group, listed in table.items() if isinstance(listed, list) for entry in listed]
-        entries = [(group, {"image": entry} if _is_image(entry) else entry) for group, entry in entries]
-        subjects = [_subject(entry, group, path.parent, source, target) for group, entry in entries if isinstance(entry, dict)]
-        return _with_names([subject for subject in subjects if subject.images], path.parent)
+        subjects = [
+            _subject(entry, f"entry {number} of '{group}'", group, path.parent, source, target)
+            for group, listed in table.items()
+            if _lists_subjects(group, listed)
+            for number, entry in enumerate(listed, 1)
+        ]
+        return _with_names([subject for subject in subjects if subject.images or subject.group != _LABEL_MAPS], path.parent)
     except (OSError, ValueError, AttributeError, TypeError, RecursionError) as error:
         raise UnsuitableTrainingData(
             f"The data list '{path.name}' cannot be read ({error}).", "Give a JSON object of lists."
         ) from error
 
 
+def _lists_subjects(group: str, listed: object) -> bool:
+    """A list of nothing but words or numbers, such as "keywords", is about the data, unless MONAI has subjects under its name."""
+    if not isinstance(listed, list):
+        return False
+    return group in _GROUPS_OF_MONAI or any(isinstance(entry, dict) or _is_image(entry) for entry in listed)
+
+
 def _is_image(entry: object) -> bool:
     return isinstance(entry, str) and entry.lower().endswith((".nii", ".nii.gz"))
 
 
-def _subject(entry: dict[str, Any], group: str, folder: Path, source: str, target: str) -> Subject:
-    names = {"image": source, "label": target}
+def _subject(entry: object, place: str, group: str, folder: Path, source: str, target: str) -> Subject:
+    """place: what a subject is called that has neither an id nor an image to be called after."""
+    known: dict[str, Any] = entry if isinstance(entry, dict) else {"image": entry} if _is_image(entry) else {}
+    files = _listed_files(known, source, target)
+    images = {name: folder / file for name, file in files.items() if name in {*SEQUENCES_OF.values(), source, target}}
+    told = {key: str(known.get(key) or "") for key in ("pathology", "patient")}
+    return Subject(str(known.get("id") or ("" if images else place)), images, known.get("fold"), group, **told)
+
+
+def _listed_files(entry: dict[str, Any], source: str, target: str) -> dict[str, str]:
+    """Name -> file of an entry; of two keys for one sequence, such as t1 and t1n, that which is spelled like the name."""
     listed = entry.get("images", entry)
-    files = {names.get(key, key): value for key, value in listed.items() if isinstance(value, str)}
+    if not isinstance(listed, dict):
+        return {}
+    names = {listed_name(name): name for name in (source, target)} | {"image": source, "label": target}
+    files: dict[str, str] = {}
+    for key, value in listed.items():
+        name = names.get(listed_name(key), listed_name(key))
+        if isinstance(value, str) and (key == name or name not in files):
+            files[name] = value
     if isinstance(listed.get("image"), list):  # as MONAI's BraTS lists have it: all sequences, and "label" is the tumour
-        files = {name: value for value in [*listed["image"], files.get(target, "")] for _, name in [name_and_sequence(value)]}
-    images = {key: folder / value for key, value in files.items() if key in {*SEQUENCES_OF.values(), source, target}}
-    told = {key: str(entry.get(key) or "") for key in ("pathology", "patient")}
-    return Subject(str(entry.get("id") or ""), images, entry.get("fold"), group, **told)
+        values = [value for value in [*listed["image"], files.get(target, "")] if isinstance(value, str)]
+        files = {name: value for value in values for _, name in [name_and_sequence(value)]}
+    return files
 
 
 def _with_names(subjects: Sequence[Subject], folder: Path) -> list[Subject]:
     """Whoever has no id is called after the first file, and its folders too where several files are named alike."""
-    files = [next(iter(subject.images.values())) for subject in subjects]
-    alike = Counter(file.name for file in files)
-    paths = [file.name if alike[file.name] == 1 else Path(os.path.relpath(file, folder)).as_posix() for file in files]
-    named = [path.partition(".")[0] for path in paths]
-    return [subject if subject.id else replace(subject, id=name) for subject, name in zip(subjects, named, strict=True)]
+    alike = Counter(file.name for subject in subjects for file in list(subject.images.values())[:1])
+    return [subject if subject.id else replace(subject, id=_name_by_file(subject, alike, folder)) for subject in subjects]
+
+
+def _name_by_file(subject: Subject, alike: Mapping[str, int], folder: Path) -> str:
+    file = next(iter(subject.images.values()))
+    path = file.name if alike[file.name] == 1 else Path(os.path.relpath(file, folder)).as_posix()
+    return path.partition(".")[0]
 
 
 def load_case(subject: Subject, source: str, target: str) -> Case:

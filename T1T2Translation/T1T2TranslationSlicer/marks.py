@@ -7,6 +7,8 @@ from slicer.util import VTKObservationMixin
 from T1T2TranslationLib.layers import OVERLAYS
 from T1T2TranslationLib.translation import MARK
 
+from .looks import matchOf
+
 
 class SyntheticMarks(VTKObservationMixin):
     """A text of our own in each slice view: Slicer's corner annotations belong to its data probe, which overwrites them."""
@@ -48,12 +50,19 @@ class SyntheticMarks(VTKObservationMixin):
             # An error map over a real image leaves that a real image.
             _isSynthetic(over) and over.GetAttribute("T1T2.Kind") not in OVERLAYS and composite.GetForegroundOpacity() > 0
         )
-        words = f"{MARK} + {_('scan (blue)')}" if _isLens(behind) else MARK
+        words = _words(behind, over)
         text = self._texts[name]
         if bool(text.GetVisibility()) != isSynthetic or text.GetInput() != words:
             text.SetInput(words)
             text.SetVisibility(isSynthetic)
             slicer.app.layoutManager().sliceWidget(name).sliceView().scheduleRender()
+
+
+def _words(behind, over):
+    if _isLens(behind):
+        return f"{MARK} + {_('scan (blue)')}"
+    isMatched = any(node is not None and matchOf(node) is not None for node in (behind, over))
+    return f"{MARK}, {_('brightness matched')}" if isMatched else MARK
 
 
 def _isSynthetic(node):

@@ -6,7 +6,7 @@ from slicer.i18n import tr as _
 from T1T2TranslationLib import layers
 from T1T2TranslationLib.interval import interval_of
 
-from . import compare_layout
+from . import compare_layout, looks
 from .marks import SyntheticMarks
 from .section import Section
 
@@ -23,6 +23,8 @@ class ViewingSection(Section):
         self.ui.compareButton.connect("clicked(bool)", self.onCompare)
         self.ui.overlaySelector.connect("activated(int)", self.onOverlayChosen)
         self.ui.overlayCheckBox.setText(self.ui.overlayCheckBox.text + f" ({OVERLAY_KEY})")
+        self.ui.matchCheckBox.connect("clicked(bool)", self.onMatch)
+        self._matchToolTip = self.ui.matchCheckBox.toolTip
         self._fitTimer = qt.QTimer()  # views that were just made get their size later
         self._fitTimer.setSingleShot(True)
         self._fitTimer.connect("timeout()", compare_layout.fit)
@@ -61,6 +63,7 @@ class ViewingSection(Section):
         self._fillOverlays(report)
         self.ui.thresholdValueLabel.setText(layers.threshold_text(_, self.parameters.errorThreshold))
         self._fillInterval(report)
+        self._fillMatch(report)
         choices = self._choices()
         if self._shownChoices is None:
             self.logic.display.color(self.parameters)  # a scene's file does not always hold the colours of its tables
@@ -94,6 +97,35 @@ class ViewingSection(Section):
             self.ui.intervalLabel.setText(interval.sentence(_, slicer.util.arrayFromVolume(error)))
         self.ui.intervalLabel.setVisible(interval is not None)
 
+    def _fillMatch(self, report):
+        """Keep the shown brightness true to the last comparison, and say why where there is none to match."""
+        synthetic, fit = self.parameters.syntheticVolume, self._fit(report)
+        reason = _whyNoMatch(fit, self.parameters.absoluteErrorVolume)
+        self.ui.matchCheckBox.setEnabled(not reason)
+        self.ui.matchCheckBox.setToolTip(reason or self._matchToolTip)
+        found = looks.matchOf(synthetic) if report else None
+        if found is not None and (reason or found[:2] != fit):  # compared with another real T2 since, or with none
+            looks.unmatch(synthetic)
+            if not reason:
+                looks.match(synthetic, *fit)
+            self.marks.follow()
+        self.ui.matchCheckBox.setChecked(found is not None and not reason)
+
+    def _fit(self, report):
+        isCompared = self.parameters.absoluteErrorVolume is not None
+        return layers.brightness_fit(report.get("metrics", {})) if isCompared else None
+
+    def onMatch(self, isWanted):
+        """Show the synthetic volume as bright as the real one, or as before; no voxel changes."""
+        synthetic = self.parameters and self.parameters.syntheticVolume
+        if synthetic is None or isWanted == (looks.matchOf(synthetic) is not None):
+            return
+        if isWanted:
+            looks.match(synthetic, *self._fit(self.logic.report(synthetic)))
+        else:
+            looks.unmatch(synthetic)
+        self.marks.follow()
+
     def onOverlayChosen(self, index):
         if self.parameters is not None and self.parameters.syntheticVolume is not None:
             self.parameters.overlay = self.ui.overlaySelector.itemData(index)
@@ -117,3 +149,16 @@ class ViewingSection(Section):
     def onLayoutChanged(self, layout):
         self.ui.compareButton.setChecked(layout == compare_layout.LAYOUT)
         self.marks.follow()
+
+
+def _whyNoMatch(fit, error):
+    """Why brightness cannot be matched; "" where it can."""
+    if error is None:
+        return _("There is no real T2 to match: choose one under Inputs.")
+    if fit is None:
+        return _("No brightness was measured: there is no brain in the region of interest.")
+    if not fit[0] > 0:
+        return _("The synthetic image is darker where the real one is brighter (gain {gain}): no window can match them.").format(
+            gain=f"{fit[0]:.2f}"
+        )
+    return ""

@@ -155,6 +155,19 @@ def test_bids_sessions_share_their_patient(tmp_path):
     assert [subject.patient for subject in subjects] == ["sub-01", "sub-02", "sub-02"]
 
 
+def test_bids_folders_without_images_are_left_out_by_name(tmp_path):
+    root = a_bids_folder(tmp_path)
+    a_folder(root, "sub-03/func/sub-03_task-rest_bold.nii.gz", "sub-05/ses-a/notes.txt", "sub-06/anat/sub-06_PDw.nii.gz")
+    (root / "sub-04" / "anat").mkdir(parents=True)
+    (root / "sub-02" / "ses-c").mkdir()
+    (root / "sub-notes.txt").touch()
+    found = find_subjects(root)
+    assert [subject.id for subject in found.subjects] == ["sub-01", "sub-02_ses-a", "sub-02_ses-b"]
+    assert found.left_out == dict.fromkeys(
+        ("sub-02_ses-c", "sub-03", "sub-04", "sub-05_ses-a", "sub-06"), "no T1w, T2w, FLAIR in anat"
+    )
+
+
 def test_the_table_of_participants_decides_who_takes_part(tmp_path):
     root = a_bids_folder(tmp_path)
     (root / "participants.tsv").write_text("participant_id\tage\tgroup\nsub-01\t44\tstroke\nsub-07\t50\tcontrol\n")

@@ -134,3 +134,16 @@ def test_a_sample_is_the_same_every_time_and_never_predicts_nothing():
     np.testing.assert_array_equal(first.real, again.real)
     assert first.predicted.min() > 0
     assert first.real.mean() == pytest.approx(0.5, abs=0.05)
+
+
+def test_the_width_is_twice_the_mean_half_width_of_the_corrected_prediction():
+    patients = [a_patient(str(number), 0.3) for number in range(20)]  # a predicted error of 0.1: the correction is 3
+    uneven = Patient("x", "x", None, Errors(np.full(4, 0.3), np.array([0.05, 0.05, 0.1, 0.2])))
+    held = cross_fitted([*patients, uneven], Form("", added=0.2, largest_risk=0.3))["x"]
+    # The others' error of 0.3 is 0.6 of their base 3 * 0.1 + 0.2; here the mean base is 3 * 0.1 + 0.2 as well.
+    assert held.calibration.factor == pytest.approx(0.6, rel=0.01)
+    assert held.width == pytest.approx(2 * 0.6 * 0.5, rel=0.01)
+    flat = cross_fitted([*patients, uneven], Form("", added=0.2, largest_risk=0.3, follows_prediction=False))["x"]
+    assert flat.width == pytest.approx(2 * 0.3, rel=0.01)  # the same everywhere, as wide as the others' errors
+    nobody = cross_fitted([uneven], ALONE)["x"]
+    assert np.isnan(nobody.width)

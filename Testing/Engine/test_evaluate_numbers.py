@@ -31,6 +31,18 @@ def test_sparsification_leaves_the_highest_scored_out_first():
     assert sparsification(error, -error)[9] == pytest.approx(10 / 5.5)
 
 
+def test_the_area_between_sparsification_curves_by_hand():
+    error = np.arange(1.0, 1001.0)
+    assert calibration(error, error)["AUSE"] == pytest.approx(0)
+    assert calibration(error, 3 * error)["AUSE"] == pytest.approx(0)  # the order alone matters
+    # With k of a thousand kept the best order leaves a mean of (k + 1) / 2, the worst (2001 - k) / 2: apart by 1000 - k.
+    # Over k = 100, 200 ... 1000 that is 450 on average, of a mean error of 500.5.
+    assert calibration(error, 1001 - error)["AUSE"] == pytest.approx(450 / 500.5, rel=0.002)
+    # The two highest tenths are confused: with 900 kept, a hundred of them are larger by 100 each.
+    confused = np.concatenate([error[:800], error[900:], error[800:900]])
+    assert calibration(error, confused)["AUSE"] == pytest.approx(100 * 100 / 900 / 10 / 500.5, rel=0.02)
+
+
 # ---- statistics
 
 

@@ -32,6 +32,27 @@ def test_the_legend_says_from_which_error_on_and_how_pale():
     assert layers.legend_title(str, "signedError", "Signed", 0, 1.0) == "Signed"
 
 
+def test_a_matched_window_shows_a_voxel_as_its_fitted_value_looked_before():
+    match = layers.BrightnessMatch(gain=1.25, offset=40, low=0, high=1200)
+    low, high = match.window
+    assert (low, high) == pytest.approx((-32, 928))
+    assert (high - low, (low + high) / 2) == pytest.approx((1200 / 1.25, (600 - 40) / 1.25))
+    assert (500 - low) / (high - low) == pytest.approx((1.25 * 500 + 40) / 1200)
+
+
+def test_the_fit_is_the_brains_with_its_offset_in_the_unit():
+    metrics = {"brain": {"MAE": 0.1, "gain": 1.25, "offset": 0.04}, "tumour": {"MAE": 0.2}}
+    assert layers.brightness_fit(metrics) == (1.25, 40)
+    assert layers.brightness_fit({"brain": {"MAE": 0.1, "gain": 1.25}}) is None
+    assert layers.brightness_fit({}) is None
+
+
+def test_a_match_is_read_or_there_is_none():
+    assert layers.read_match("[1.25, 40, 0, 1200]") == layers.BrightnessMatch(1.25, 40, 0, 1200)
+    for text in (None, "", "{}", "[1, 0, 0]", '["1", 0, 0, 1200]', "[0, 40, 0, 1200]", "[NaN, 0, 0, 1]", "[1, Infinity, 0, 1]"):
+        assert layers.read_match(text) is None
+
+
 def test_the_summary_survives_json_and_names_the_error_maps():
     summary = json.loads(layers.summarize(samples.phantom_translation(PHANTOM, with_reference=True)))
     assert list(summary["overlays"]) == ["predictedError", "absoluteError", "signedError"]

@@ -165,7 +165,7 @@ def test_the_interval_that_the_model_states_is_told():
     card = find_model("t1_to_t2")
     made_by = {"weights_sha256": card.sha256, "error_factor": card.error_factor}
     page = _Page(render_report(head, dataclasses.replace(made, provenance={**made.provenance, **made_by})))
-    assert "90 % of the brain's voxels are expected within" in page.text
+    assert "90\N{NO-BREAK SPACE}% of the brain's voxels are expected within" in page.text
 
 
 def test_no_text_of_a_file_becomes_part_of_the_page():

@@ -150,6 +150,55 @@ def test_a_monai_list_with_all_sequences_in_one_entry_is_understood(brats):
     assert subject.fold == 2
 
 
+@pytest.mark.parametrize("words", [("t1", "t2"), ("T1", "T2"), ("T1w", "T2w"), ("t1n", "T2"), ("image", "label")])
+@pytest.mark.parametrize("under_images", [True, False])
+def test_sequences_may_be_spelled_as_in_file_names(brats, words, under_images):
+    images = dict(zip(words, ("a/a-t1n.nii.gz", "a/a-t2w.nii.gz"), strict=True))
+    (subject,) = read_subjects(a_list(brats, {"images": images} if under_images else images), "t1n", "t2w")
+    assert subject.images == {"t1n": brats / "a" / "a-t1n.nii.gz", "t2w": brats / "a" / "a-t2w.nii.gz"}
+
+
+def test_the_other_sequences_of_brats_2018_are_understood_too(brats):
+    images = {"t1ce": "a/a-t1n.nii.gz", "flair": "a/a-t2w.nii.gz", "segm": "c/c-seg.nii.gz"}
+    (subject,) = read_subjects(a_list(brats, {"images": images}), "t1c", "t2f")
+    assert list(subject.images) == ["t1c", "t2f", "seg"]
+
+
+def test_of_two_keys_for_one_sequence_the_name_itself_counts(brats):
+    named, other = "a/a-t1n.nii.gz", "b/b-t1n.nii.gz"
+    for images in ({"t1": other, "t1n": named}, {"t1n": named, "t1": other}):
+        (subject,) = read_subjects(a_list(brats, {"images": {**images, "t2w": "a/a-t2w.nii.gz"}}), "t1n", "t2w")
+        assert subject.images["t1n"] == brats / named
+
+
+def test_every_entry_of_a_data_list_is_used_or_left_out_by_name(brats):
+    good = {"id": "a", "images": {"t1n": "a/a-t1n.nii.gz", "t2w": "a/a-t2w.nii.gz"}}
+    bad = [{}, "notes.txt", 42, None, [], {"id": "b", "images": {"adc": "b.nii"}}, {"images": 3}, {"image": [7]}]
+    survey = take_survey(a_list(brats, good, *bad), "t1n", "t2w")
+    names = [f"entry {number} of 'training'" for number in (2, 3, 4, 5, 6, 8, 9)]
+    assert survey.left_out == dict.fromkeys([*names, "b"], "no t1n and no t2w")
+    assert survey.lines()[0] == "Data list 'list.json': 9 subjects: 1 used, of 1 patient"
+
+
+def test_lists_of_words_and_of_label_maps_are_no_subjects(brats):
+    good = {"id": "a", "images": {"t1n": "a/a-t1n.nii.gz", "t2w": "a/a-t2w.nii.gz"}}
+    about = {"keywords": ["glioma"], "shape": [17, 19, 23], "labels": [{"id": "head-01", "path": "labels/head-01.nii.gz"}]}
+    (brats / "list.json").write_text(json.dumps({"training": [good], "test": ["scan.mha"], **about}))
+    assert left_out(brats / "list.json") == {"entry 1 of 'test'": "no t1n and no t2w"}
+
+
+def test_bids_folders_without_images_are_counted(tmp_path, a_scan):
+    for word in ("T1w", "T2w"):
+        path = tmp_path / "sub-01" / "anat" / f"sub-01_{word}.nii.gz"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(a_scan)
+    (tmp_path / "sub-03").mkdir()
+    (tmp_path / "sub-04" / "anat").mkdir(parents=True)
+    first, *others = take_survey(tmp_path, "t1n", "t2w").lines()
+    assert first.endswith(": 3 subjects: 1 used, of 1 patient")
+    assert others == ["Left out: sub-03, sub-04 (no T1w, T2w, FLAIR in anat)"]
+
+
 def test_who_is_listed_twice_is_used_once(brats):
     entry = {"id": "a", "images": {"t1n": "a/a-t1n.nii.gz", "t2w": "a/a-t2w.nii.gz"}}
     survey = take_survey(a_list(brats, entry, entry), "t1n", "t2w")

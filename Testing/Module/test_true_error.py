@@ -46,6 +46,7 @@ def test_the_true_error_comes_as_soon_as_a_real_t2_is_chosen(slicer_host, transl
     np.testing.assert_array_equal(slicer.util.arrayFromVolume(chosen.syntheticVolume), synthetic)
     np.testing.assert_array_equal(signed, synthetic - real)  # the same grid: seen everywhere
     assert "PSNR" in section(translated, "MeasuresSection").ui.metricsLabel.text
+    assert section(translated, "ViewingSection").ui.matchCheckBox.enabled
 
     translated.ui.referenceSelector.setCurrentNode(None)
     assert view.GetForegroundVolumeID() == predicted.GetID()

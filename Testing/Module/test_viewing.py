@@ -235,7 +235,7 @@ def test_what_the_model_promises_is_told_in_one_line(viewing, results):
     error = slicer.util.arrayFromVolume(results._parameterNode.predictedErrorVolume)
     half = stated["factor"] * (error[error > 0].mean() + 1000 * stated["added"])
     assert (
-        f"90 % of the brain's voxels are expected within \N{PLUS-MINUS SIGN}{stated['factor']:.2f}"
+        f"90\N{NO-BREAK SPACE}% of the brain's voxels are expected within \N{PLUS-MINUS SIGN}{stated['factor']:.2f}"
         in viewing.ui.intervalLabel.text
     )
     assert f"here \N{PLUS-MINUS SIGN}{half:.0f} (" in viewing.ui.intervalLabel.text

@@ -15,7 +15,7 @@ import torch
 
 from ..card_page import write_card_page
 from ..catalog import METADATA, WEIGHTS, read_metadata
-from ..errors import UnsuitableOutput
+from ..errors import UnsuitableOutput, UnsuitableTrainingData
 from ..model import INFERENCE, Model, save_model
 from ..preprocessing import Preprocessing
 from .card import metadata_of
@@ -77,6 +77,7 @@ def train_bundle(recipe: Recipe, materials: Materials, folder: Path, manner: Man
 
     Raises UnsuitableTrainingData, UnsuitableOutput or DeviceFailure; the last good checkpoint is then left.
     """
+    _refuse_to_paint_from_nothing(recipe, materials)
     sampler = Sampler(materials.pairs, recipe, recipe.seed, materials.label_maps)
     start = materials.base.network if materials.base else None
     run = Run(recipe, sampler, folder / CHECKPOINT, start=start, device=manner.device, team=manner.team)
@@ -95,6 +96,15 @@ def train_bundle(recipe: Recipe, materials: Materials, folder: Path, manner: Man
     watch.end(run)
     _write(folder, run, materials)
     log.info("%s", _end(run))
+
+
+def _refuse_to_paint_from_nothing(recipe: Recipe, materials: Materials) -> None:
+    """Raise UnsuitableTrainingData where the recipe paints samples and the data brought no label maps."""
+    if recipe.painted_share and not materials.label_maps:
+        raise UnsuitableTrainingData(
+            f"The recipe paints {100 * recipe.painted_share:g} % of its first samples, and the data has no label maps.",
+            'Name some in the data list under "labels", or set painted_share to 0.',
+        )
 
 
 def _journal(folder: Path, materials: Materials, recipe: Recipe) -> Journal | None:

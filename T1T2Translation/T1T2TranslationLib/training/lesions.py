@@ -135,7 +135,7 @@ def paint_oedema(stack: Tensor, tumour_weight: float, random: np.random.Generato
     if len(places) == 0:
         return stack
     centre = places[int(random.integers(len(places)))]
-    blob = _blob(*target.shape, centre, random, _OEDEMA_SIZE)
+    blob = _blob(target.shape[0], target.shape[1], centre, random, _OEDEMA_SIZE)
     soaked = float(random.uniform(0.4, 1.0))
     planes = planes - blob * white * soaked * float(random.uniform(0.1, 0.35))
     share = blob * white[middle]
