@@ -164,3 +164,21 @@ def test_painting_without_label_maps_is_refused_before_anything_is_written(a_pai
     assert 'under "labels"' in str(raised.value)
     assert "painted_share to 0" in str(raised.value)
     assert not (tmp_path / "model").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda labels: np.where(labels == WHITE, 1002, labels), "its labels run from 0 to 1002"),
+        (lambda labels: np.where(labels < 500, 0, labels), "0 voxels are brain"),
+    ],
+)
+def test_a_map_of_other_labels_or_without_brain_is_refused(change, said):
+    with pytest.raises(UnsuitableTrainingData, match=said):
+        label_planes(toy_map().with_array(change(toy_map().array)), Preprocessing())
+
+
+def test_a_map_whose_labels_would_be_mixed_by_resampling_is_refused():
+    coarse = Volume(toy_map().array, toy_map().affine @ np.diag([2, 2, 1, 1]), "coarse")
+    with pytest.raises(UnsuitableTrainingData, match=r"'coarse' cannot be painted.*2 x 2 x 1 mm"):
+        label_planes(coarse, Preprocessing())

@@ -44,5 +44,5 @@ def sparsification(error: np.ndarray, score: np.ndarray) -> np.ndarray:
     """(10,) mean error of the voxels kept, relative to all, when the highest-scored are left out: KEPT_SHARES."""
     ordered = error[np.argsort(score, kind="stable")]
     cumulative = np.cumsum(ordered, dtype=np.float64)
-    kept = np.maximum((KEPT_SHARES * error.size).astype(int), 1)
+    kept = np.maximum(np.rint(KEPT_SHARES * error.size).astype(int), 1)
     return cumulative[kept - 1] / kept / max(cumulative[-1] / error.size, 1e-12)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..errors import UnsuitableTrainingData
 from ..preprocessing import Preprocessing
 from ..volume import Volume
 
@@ -35,11 +36,22 @@ class LabelPlanes:
 
 
 def label_planes(volume: Volume, preprocessing: Preprocessing) -> LabelPlanes:
-    """The label map on the grid that the network would read an image of the same head on."""
+    """The label map on the grid that the network would read an image of the same head on.
+
+    Raises UnsuitableTrainingData for other labels than FreeSurfer's, no brain, or voxels that would have to be resampled.
+    """
     i, j, k = volume.shape
-    everything = (slice(0, i), slice(0, j), slice(0, k))
-    labels = np.rint(preprocessing.grid(volume, everything).forward(volume.array)).astype(np.int16)
+    grid = preprocessing.grid(volume, (slice(0, i), slice(0, j), slice(0, k)))
+    labels = np.rint(grid.forward(volume.array)).astype(np.int16)
     areas = ((labels > 0) & (labels < FIRST_EXTRACEREBRAL_LABEL)).sum(axis=(1, 2))
+    if labels.min() < 0 or labels.max() > _LARGEST_LABEL or not areas.any() or grid.spacing_mm != grid.step_mm:
+        low, high = preprocessing.native_range_mm
+        raise UnsuitableTrainingData(
+            f"The label map '{volume.name}' cannot be painted: its labels run from {labels.min()} to {labels.max()}, "
+            f"{int(areas.sum())} voxels are brain, and voxels are {' x '.join(f'{size:g}' for size in volume.spacing_mm)} mm.",
+            f"FreeSurfer's codes from 0 to {_LARGEST_LABEL} are needed, some below {FIRST_EXTRACEREBRAL_LABEL}, "
+            f"and voxels of {low:g} to {high:g} mm.",
+        )
     return LabelPlanes(labels, areas / areas.sum())
 
 
