@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -59,7 +60,9 @@ def find_subjects(folder: Path) -> Found | None:
     if not subjects:
         return None
     is_ixi = sum(len({path.parent for path in subject.images.values()}) > 1 for subject in subjects) > len(subjects) / 2
-    return Found("IXI-like folder" if is_ixi else "BraTS-like folder", subjects, doubled=doubled)
+    if is_ixi:
+        return Found("IXI-like folder", subjects, doubled=doubled)
+    return Found("BraTS-like folder", subjects, _without_images(folder, subjects), doubled)
 
 
 def nifti_files(folder: Path) -> Iterator[Path]:
@@ -124,6 +127,20 @@ def _subjects_by_name(files: Iterable[_NamedFile]) -> tuple[list[Subject], tuple
             if len(images) < len(own):
                 doubled.append(identity)
     return subjects, tuple(doubled)
+
+
+def _without_images(root: Path, subjects: Iterable[Subject]) -> dict[str, str]:
+    """Folders named like those of subjects beside them (p1, p2), but with nothing that a name tells to be an image of theirs."""
+    images = [path.relative_to(root) for subject in subjects for path in subject.images.values()]
+    holding = {root / parent for path in images for parent in path.parents[:-1]}
+    shapes = {_shape(place.name) for place in holding} - {""}
+    beside = {path for place in holding for path in place.parent.iterdir() if path.is_dir() and _shape(path.name) in shapes}
+    return dict.fromkeys(sorted(path.name for path in beside - holding), "no file in its folder is named as a sequence")
+
+
+def _shape(name: str) -> str:
+    """What numbered names of one kind have in common: x-x-x of TCGA-DU-7294 and TCGA-06-0125; "" of a name without a number."""
+    return re.sub(r"[^\W_]+", "x", name) if re.search(r"\d", name) else ""
 
 
 def _apart(name: str, files: list[_NamedFile]) -> list[tuple[str, list[_NamedFile]]]:

@@ -61,6 +61,20 @@ def test_what_is_no_image_of_a_sequence_is_passed_over(tmp_path):
     assert images_of(tmp_path) == {"a": {"t1n": files[0], "t2w": files[1]}}
 
 
+def test_a_patients_folder_without_a_known_image_is_left_out_by_name(tmp_path):
+    a_folder(tmp_path, "HGG/TCGA-DU-7294/TCGA-DU-7294_t1.nii", "HGG/TCGA-FG-6692/scan.nii", "HGG/figures/a.png", "LGG/README.txt")
+    (tmp_path / "HGG" / "TCGA-06-0125").mkdir()
+    found = find_subjects(tmp_path)
+    assert [subject.id for subject in found.subjects] == ["TCGA-DU-7294"]
+    assert list(found.left_out) == ["TCGA-06-0125", "TCGA-FG-6692"]
+    assert "named as a sequence" in found.left_out["TCGA-FG-6692"]
+
+
+def test_a_folder_of_another_sequence_is_no_patient_without_images(tmp_path):
+    a_folder(tmp_path, *(f"IXI-{word}/IXI{number}-{word}.nii" for word in ("T1", "T2", "PD") for number in (2, 12)))
+    assert not find_subjects(tmp_path).left_out
+
+
 def test_a_linked_folder_is_read_and_a_circle_of_links_ends(tmp_path):
     elsewhere = a_folder(tmp_path / "disk", "a/a_t1.nii", "a/a_t2.nii")
     root = tmp_path / "data"
