@@ -145,7 +145,6 @@ with joined_team() as team:
 """
 
 
-@pytest.mark.slow
 def test_two_processes_average_their_gradients_and_end_with_equal_weights(a_datalist, tmp_path):
     (tmp_path / "together.py").write_text(TOGETHER)
     done = run(*TWO_PROCESSES, tmp_path / "together.py", a_datalist, tmp_path)
