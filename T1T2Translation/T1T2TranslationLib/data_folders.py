@@ -6,14 +6,15 @@ import csv
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from .subjects import Subject, name_and_sequence
 
 _BIDS_SUFFIXES = {"T1w": "t1n", "T2w": "t2w", "FLAIR": "t2f"}
 _BIDS_CONTRAST_AGENT = "ce"
+_MASKS = {"seg", "brain"}
 _PATHOLOGY_COLUMNS = ("pathology", "diagnosis", "group")
 
 
@@ -60,9 +61,9 @@ def find_subjects(folder: Path) -> Found | None:
     if not subjects:
         return None
     is_ixi = sum(len({path.parent for path in subject.images.values()}) > 1 for subject in subjects) > len(subjects) / 2
-    if is_ixi:
-        return Found("IXI-like folder", subjects, doubled=doubled)
-    return Found("BraTS-like folder", subjects, _without_images(folder, subjects), doubled)
+    kind = "IXI-like folder" if is_ixi else "BraTS-like folder"
+    left_out = _strangers(subjects) if is_ixi else _without_images(folder, subjects) | _strangers(subjects)
+    return Found(kind, subjects, left_out, doubled)
 
 
 def nifti_files(folder: Path) -> Iterator[Path]:
@@ -126,7 +127,25 @@ def _subjects_by_name(files: Iterable[_NamedFile]) -> tuple[list[Subject], tuple
             subjects.append(Subject(identity, images))
             if len(images) < len(own):
                 doubled.append(identity)
-    return subjects, tuple(doubled)
+    return _with_lone_masks(subjects), tuple(doubled)
+
+
+def _with_lone_masks(subjects: Sequence[Subject]) -> list[Subject]:
+    """A mask that is called otherwise than the one subject in its folder is that subject's (BraTS 2020's patient 355)."""
+    lone = [subject for subject in subjects if subject.images.keys() <= _MASKS]
+    others = [subject for subject in subjects if subject not in lone]
+    homes: dict[Path, list[Subject]] = defaultdict(list)
+    for subject in others:
+        for place in {path.parent for path in subject.images.values()}:
+            homes[place].append(subject)
+    kept = []
+    for mask in lone:
+        owners = homes[next(iter(mask.images.values())).parent]
+        if len(owners) == 1 and not mask.images.keys() & owners[0].images.keys():
+            others[others.index(owners[0])] = replace(owners[0], images={**owners[0].images, **mask.images})
+        else:
+            kept.append(mask)
+    return sorted([*others, *kept], key=lambda subject: subject.id)
 
 
 def _without_images(root: Path, subjects: Iterable[Subject]) -> dict[str, str]:
@@ -136,6 +155,22 @@ def _without_images(root: Path, subjects: Iterable[Subject]) -> dict[str, str]:
     shapes = {_shape(place.name) for place in holding} - {""}
     beside = {path for place in holding for path in place.parent.iterdir() if path.is_dir() and _shape(path.name) in shapes}
     return dict.fromkeys(sorted(path.name for path in beside - holding), "no file in its folder is named as a sequence")
+
+
+def _strangers(subjects: Sequence[Subject]) -> dict[str, str]:
+    """Images that lie among those of several subjects, but are named after none of them: id -> reason."""
+    owners: dict[Path, set[str]] = defaultdict(set)
+    for subject in subjects:
+        for path in subject.images.values():
+            owners[path.parent].add(name_and_sequence(path.name)[0])
+    unknown = {
+        path.name: "its name tells no known sequence"
+        for place, names in owners.items()
+        if len(names) > 1
+        for path in sorted(place.iterdir())
+        if _is_nifti(path.name) and not path.name.startswith(tuple(names - {""})) and not name_and_sequence(path.name)[1]
+    }
+    return unknown
 
 
 def _shape(name: str) -> str:
@@ -211,7 +246,7 @@ def _participants(path: Path) -> dict[str, str]:
     """Participant -> pathology, "" where no column tells it; empty without the table."""
     if not path.exists():
         return {}
-    with path.open(newline="", encoding="utf-8-sig") as file:
+    with path.open(newline="", encoding="utf-8-sig", errors="replace") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     told = [(row.get("participant_id") or "", row) for row in rows]
     return {

@@ -42,11 +42,13 @@ _NAME_OF = SEQUENCES_OF | {spoken.lower(): name for name, spoken in SEQUENCES.it
 _LAST_WORD = re.compile(rf"(?:(.*)[-_. ])?({'|'.join(SEQUENCES_OF)})", re.IGNORECASE)
 
 _GROUPS_OF_MONAI = ("training", "validation", "testing", "test")
+_TOLD = ("pathology", "patient", "source", "licence", "cite")
 _LABEL_MAPS = "labels"  # a list of maps to paint scans from: no subjects
 
 _SESSION_NAMES = (
     re.compile(r"(BraTS-[A-Za-z]+-\d{5})-\d{3}\b"),
     re.compile(r"^(IXI\d+)-"),
+    re.compile(r"^(sub-[^_]+)_ses-"),
     re.compile(r"^(.*\d)[-_]\d{1,2}$"),
 )
 
@@ -62,6 +64,7 @@ class Subject:
 
     images: sequence name as in BraTS 2023 (t1n, t2w, ...), "seg" or "brain" -> file.
     group: the list that the entry stands in ("paired", "head", "testing", ...).
+    source, licence, cite: where its images come from, as the data list states it.
     patient: whom several sessions may share; told by the id where it is not given.
     """
 
@@ -71,6 +74,9 @@ class Subject:
     group: str = ""
     pathology: str = ""
     patient: str = ""
+    source: str = ""
+    licence: str = ""
+    cite: str = ""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "patient", self.patient or patient_of(self.id))
@@ -222,8 +228,17 @@ def _subject(entry: object, place: str, group: str, folder: Path, source: str, t
     known: dict[str, Any] = entry if isinstance(entry, dict) else {"image": entry} if _is_image(entry) else {}
     files = _listed_files(known, source, target)
     images = {name: folder / file for name, file in files.items() if name in {*SEQUENCES_OF.values(), source, target}}
-    told = {key: str(known.get(key) or "") for key in ("pathology", "patient")}
-    return Subject(str(known.get("id") or ("" if images else place)), images, known.get("fold"), group, **told)
+    told = {key: str(known.get(key) or "") for key in _TOLD}
+    return Subject(str(known.get("id") or ("" if images else place)), images, _fold(known.get("fold")), group, **told)
+
+
+def _fold(number: object) -> int | None:
+    """A fold's number, also where it is written as a word; raises ValueError for anything else."""
+    if number is None or (isinstance(number, int) and not isinstance(number, bool)):
+        return number
+    if isinstance(number, str) and number.isdecimal():
+        return int(number)
+    raise ValueError(f"a fold is {number!r}, not a number")
 
 
 def _listed_files(entry: dict[str, Any], source: str, target: str) -> dict[str, str]:
@@ -252,7 +267,7 @@ def _with_names(subjects: Sequence[Subject], folder: Path) -> list[Subject]:
 def _name_by_file(subject: Subject, alike: Mapping[str, int], folder: Path) -> str:
     file = next(iter(subject.images.values()))
     path = file.name if alike[file.name] == 1 else Path(os.path.relpath(file, folder)).as_posix()
-    return path.partition(".")[0]
+    return re.sub(r"^(\.\./)+|\.[^./]+(\.gz)?$", "", path)
 
 
 def load_case(subject: Subject, source: str, target: str) -> Case:

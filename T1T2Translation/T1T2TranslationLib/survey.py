@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import itertools
 import json
 import logging
 import math
 import os
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -75,13 +76,20 @@ def take_survey(path: str | Path, source: str, target: str) -> Survey:
     used: dict[str, Subject] = {}
     left_out = dict(found.left_out)
     for subject in found.subjects:
-        fault = "listed twice" if subject.id in used else fault_of(subject, source, target)
+        is_again = subject.id in used or subject.id in left_out
+        fault = "listed twice" if is_again else fault_of(subject, source, target)
         if fault:
-            left_out[subject.id] = fault
+            left_out[_another(subject.id, {*used, *left_out}) if is_again else subject.id] = fault
         else:
             used[subject.id] = subject
     refuse_shared_patients(list(used.values()))
     return Survey(found.kind, tuple(used.values()), left_out)
+
+
+def _another(identity: str, taken: Collection[str]) -> str:
+    """A name for whoever has that of somebody before: p1 (entry 2), which is neither used nor confused with the first."""
+    number = next(number for number in itertools.count(2) if f"{identity} (entry {number})" not in taken)
+    return f"{identity} (entry {number})"
 
 
 def recognised(folder: Path) -> Found:

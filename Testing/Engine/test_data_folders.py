@@ -75,6 +75,31 @@ def test_a_folder_of_another_sequence_is_no_patient_without_images(tmp_path):
     assert not find_subjects(tmp_path).left_out
 
 
+def test_an_image_among_those_of_several_patients_is_left_out_by_name(tmp_path):
+    a_folder(tmp_path, "p1_t1.nii", "p1_t2.nii", "p1_mask.nii", "p2_t1.nii", "p2_t2.nii", "p3_T1_MPRAGE.nii.gz")
+    found = find_subjects(tmp_path)
+    assert [subject.id for subject in found.subjects] == ["p1", "p2"]
+    assert found.left_out == {"p3_T1_MPRAGE.nii.gz": "its name tells no known sequence"}
+
+
+def test_a_lone_mask_of_another_name_is_that_of_the_patient_in_its_folder(tmp_path):
+    name = "BraTS20_Training_355"
+    images = (f"{name}/{name}_t1.nii", f"{name}/{name}_t2.nii")
+    a_folder(tmp_path, *images, f"{name}/W39_1998.09.19_Segm.nii")
+    assert images_of(tmp_path) == {name: {"t1n": images[0], "t2w": images[1], "seg": f"{name}/W39_1998.09.19_Segm.nii"}}
+
+
+def test_a_lone_mask_among_several_patients_is_nobodys(tmp_path):
+    a_folder(tmp_path, "p1_t1.nii", "p2_t1.nii", "W39_seg.nii")
+    assert images_of(tmp_path)["W39"] == {"seg": "W39_seg.nii"}
+
+
+def test_a_table_of_participants_in_another_encoding_is_read(tmp_path):
+    a_folder(tmp_path, "sub-1/anat/sub-1_T1w.nii")
+    (tmp_path / "participants.tsv").write_bytes("participant_id\tsite\nsub-1\tMünchen\n".encode("latin-1"))
+    assert list(images_of(tmp_path)) == ["sub-1"]
+
+
 def test_a_linked_folder_is_read_and_a_circle_of_links_ends(tmp_path):
     elsewhere = a_folder(tmp_path / "disk", "a/a_t1.nii", "a/a_t2.nii")
     root = tmp_path / "data"

@@ -52,6 +52,32 @@ def test_a_patient_in_the_training_list_is_known_by_any_session(an_untrained_mod
     assert models.hashes() == {str(an_untrained_model): load_model(an_untrained_model).card.sha256}
 
 
+@pytest.mark.parametrize(
+    ("listed", "subject"),
+    [
+        ("sub-01_ses-a", Subject("sub-01_ses-b", {}, patient="sub-01")),
+        ("visit1", Subject("visit1", {}, patient="P1")),
+        ("Patient 3", Subject("Patient 3", {})),
+        ("scan 7 stripped", Subject("scan 7", {})),
+    ],
+)
+def test_a_patient_in_the_training_list_is_known_by_any_name(an_untrained_model, listed, subject):
+    set_block(an_untrained_model, training={"subjects": [listed]})
+    models = JudgedModels(str(an_untrained_model))
+    assert models.has_learnt_from(subject)
+    assert not models.has_learnt_from(Subject("scan 8", {}))
+
+
+def test_who_is_listed_twice_is_judged_once(a_cohort, tmp_path, an_untrained_model):
+    table = json.loads(a_cohort.read_text())
+    twice = a_cohort.with_name("twice.json")
+    twice.write_text(json.dumps({"paired": [table["paired"][0]], "testing": [table["paired"][0]]}))
+    judge(twice, tmp_path / "out", an_untrained_model)
+    document = json.loads((tmp_path / "out" / "scores.json").read_text())
+    assert [subject["id"] for subject in document["subjects"]] == ["p0"]
+    assert document["left out"] == {"p0 (entry 2)": "listed twice"}
+
+
 def test_models_that_scale_their_errors_differently_calibrate_nothing(tmp_path):
     for fold in (0, 1):
         save_untrained_model(tmp_path / str(fold) / "model")

@@ -32,6 +32,13 @@ def laplace_patient(number, gain=1.0, fold=None):
     return Patient(f"p{number}", f"p{number}", fold, Errors(np.abs(random.laplace(0, gain * predicted)), predicted))
 
 
+def test_eight_sessions_of_seven_people_calibrate_nothing():
+    sessions = [laplace_patient(number) for number in range(8)]
+    one_person_twice = [*sessions[:7], Patient("p7", "p0", None, sessions[7].brain)]
+    assert calibrate(sessions).factor < np.inf
+    assert calibrate(one_person_twice).factor == np.inf
+
+
 def test_the_factor_is_the_smallest_with_bounded_risk():
     curves = [1.0 * (FACTORS < 2.0)] * 8 + [1.0 * (FACTORS < 5.0)]
     assert conformal_factor(curves, alpha=0.1) == pytest.approx(5, rel=0.01)  # (9 R + 1) / 10 <= 0.1: nobody may fail

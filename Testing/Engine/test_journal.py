@@ -94,6 +94,40 @@ def test_a_row_that_was_cut_off_is_dropped(pairs, tmp_path):
     assert steps_of(again) == [1, 2, 3, 4, 5, 6]
 
 
+@pytest.mark.parametrize(
+    "row", ["3,36.0,0.001,0.33", "3,36.0,0.001,0.34,36.0,0.001,0.25,0.5", "3,36.0,0.001,nought,0.5", "\0\0\0"]
+)
+def test_a_row_that_is_not_whole_is_passed_over_and_the_run_goes_on(pairs, tmp_path, row):
+    journal = Journal(tmp_path, pairs, SMALL)
+    note(journal, range(1, 5))
+    table = journal.folder / "curve.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines[:3], row, lines[4], ""]))
+    assert steps_of(journal) == [1, 2, 4]
+    again = Journal(tmp_path, pairs, SMALL)
+    note(again, range(4, 7))
+    assert steps_of(again) == [1, 2, 4, 5, 6]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the size of files is limited by a POSIX call")
+def test_a_disk_that_is_full_for_a_while_costs_the_table_no_row(pairs, tmp_path, caplog):
+    import resource
+
+    journal = Journal(tmp_path, pairs, SMALL)
+    note(journal, range(1, 4))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    full = (journal.folder / "curve.csv").stat().st_size + 10  # in the middle of a row
+    resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+    try:
+        note(journal, range(4, 5))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert "cannot be written" in caplog.text
+    assert steps_of(journal) == [1, 2, 3]
+    note(journal, range(5, 6))
+    assert steps_of(journal) == [1, 2, 3, 4, 5]
+
+
 def test_a_new_run_in_an_old_folder_starts_a_new_table(pairs, tmp_path, a_network):
     old = Journal(tmp_path, pairs, SMALL)
     note(old, range(1, 5))

@@ -29,6 +29,7 @@ from T1T2TranslationLib.volume import Volume
         ("IXI002-Guys-0828", "IXI002"),
         ("UPENN-GBM-00001_11", "UPENN-GBM-00001"),
         ("MSHEAD-01-2", "MSHEAD-01"),
+        ("sub-01_ses-a", "sub-01"),
         ("MS-07", "MS-07"),
         ("TCGA-06-0125", "TCGA-06-0125"),
     ],

@@ -13,6 +13,7 @@ from phantom import a_head_volume
 from T1T2TranslationLib.cli import main
 from T1T2TranslationLib.errors import UnsuitableTrainingData
 from T1T2TranslationLib.io import write_volume
+from T1T2TranslationLib.subjects import listed_subjects
 from T1T2TranslationLib.survey import read_subjects, take_survey, write_datalist
 
 
@@ -202,7 +203,25 @@ def test_bids_folders_without_images_are_counted(tmp_path, a_scan):
 def test_who_is_listed_twice_is_used_once(brats):
     entry = {"id": "a", "images": {"t1n": "a/a-t1n.nii.gz", "t2w": "a/a-t2w.nii.gz"}}
     survey = take_survey(a_list(brats, entry, entry), "t1n", "t2w")
-    assert (len(survey.used), survey.left_out) == (1, {"a": "listed twice"})
+    assert (len(survey.used), survey.left_out) == (1, {"a (entry 2)": "listed twice"})
+
+
+@pytest.mark.parametrize("pattern", ["../images/p{}/t1.nii.gz", "data_v1.2/p{}/t1.nii.gz", "scan.0{}_t1.nii.gz"])
+def test_patients_without_a_name_are_told_apart_by_their_files(tmp_path, pattern):
+    entries = [{"image": pattern.format(number), "label": f"t2/{number}.nii.gz"} for number in (1, 2, 3)]
+    (tmp_path / "list.json").write_text(json.dumps({"training": entries}))
+    names = [subject.id for subject in listed_subjects(tmp_path / "list.json", "t1n", "t2w")]
+    assert len(set(names)) == 3
+    assert names[0] == pattern.format(1).removeprefix("../").removesuffix(".nii.gz")
+
+
+def test_a_fold_may_be_written_as_a_word_and_is_a_number(tmp_path):
+    path = tmp_path / "list.json"
+    path.write_text(json.dumps({"training": [{"id": "a", "fold": "0", "t1n": "a.nii"}, {"id": "b", "fold": 1, "t1n": "b.nii"}]}))
+    assert [subject.fold for subject in listed_subjects(path, "t1n", "t2w")] == [0, 1]
+    path.write_text(json.dumps({"training": [{"id": "a", "fold": "first", "t1n": "a.nii"}]}))
+    with pytest.raises(UnsuitableTrainingData, match="a fold is 'first', not a number"):
+        listed_subjects(path, "t1n", "t2w")
 
 
 def test_one_patient_in_two_folds_is_refused(brats):

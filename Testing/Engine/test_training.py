@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import logging
 import math
 from pathlib import Path
@@ -18,6 +19,7 @@ from T1T2TranslationLib.subjects import Subject, read_datalist
 from T1T2TranslationLib.training import losses
 from T1T2TranslationLib.training.augmentation import deform, vary_contrast
 from T1T2TranslationLib.training.dataset import Sampler, load_pairs, read_label_maps
+from T1T2TranslationLib.training.origins import Origin, origins_of
 from T1T2TranslationLib.training.recipe import Augmentation, LossWeights, read_recipe, shipped_recipes
 from training_givens import SMALL, save_data
 
@@ -250,9 +252,50 @@ def test_the_shipped_recipes_can_be_read_by_their_names(name):
         ("[network]\nwidths = [1, 2]", "4 numbers"),
         ("minutes = ", "Invalid value"),
         ("source = 't3'", "'t3'; one of t1n, t1c, t2w, t2f"),
+        ("companion = 't1ce'", "'t1ce'; one of t1n, t1c, t2w, t2f"),
+        ("minutes = 0", "minutes is 0; a number of at least 0, but not 0, is needed"),
+        ("minutes = 'five'", "minutes is 'five'; a number is needed"),
+        ("learning_rate = -1", "learning_rate is -1"),
+        ("seed = 1.5", "seed is 1.5; a whole number is needed"),
+        ("batch_size = true", "batch_size is True; a whole number is needed"),
+        ("match_medians = 1", "match_medians is 1; true or false is needed"),
+        ("name = 5", "name is 5; a text is needed"),
+        ("patch = 8", "patch is 8; at least 32 voxels"),
+        ("painted_share = 1.1", "painted_share is 1.1; a number from 0 to 1 is needed"),
+        ("[augmentation]\nflip = 7", "flip is 7; a number from 0 to 1 is needed"),
+        ("[augmentation]\nnoise = nan", "noise is nan"),
+        ("[losses]\nmse = -3", "mse is -3"),
     ],
 )
 def test_a_recipe_with_a_mistake_is_refused_with_the_mistake(tmp_path, text, said):
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(UnsuitableTrainingData, match=said):
         read_recipe(tmp_path / "recipe.toml")
+
+
+# ---- what a data list says
+
+
+@pytest.mark.parametrize("labels", [{"0": "background"}, [{"file": "head.nii.gz"}], [3]])
+def test_labels_that_are_no_label_maps_are_refused(tmp_path, labels):
+    (tmp_path / "list.json").write_text(json.dumps({"labels": labels}))
+    with pytest.raises(UnsuitableTrainingData, match=r"\"labels\" of 'list\.json' is no list of label maps"):
+        read_label_maps(tmp_path / "list.json", Preprocessing())
+
+
+def test_images_that_may_be_swapped_are_named(a_datalist, caplog):
+    subjects = read_datalist(a_datalist, "t1n", "t2w")
+    right = subjects[0]
+    swapped = dataclasses.replace(right, id="turned", images={"t1n": right.images["t2w"], "t2w": right.images["t1n"]})
+    load_pairs([right, swapped], SMALL, Preprocessing())
+    doubts = [record.getMessage() for record in caplog.records if "swapped" in record.getMessage()]
+    assert len(doubts) == 1
+    assert doubts[0].startswith("The reference 't2w of turned' does not look like a T2")
+
+
+def test_sources_are_told_of_subjects_that_have_no_name_in_their_list(tmp_path):
+    entry = {"t1n": "p1-t1.nii", "t2w": "p1-t2.nii", "source": "Here", "licence": "CC0", "cite": "Us 2026", "pathology": "none"}
+    (tmp_path / "list.json").write_text(json.dumps({"training": [entry, {"t1n": "p2-t1.nii", "t2w": "p2-t2.nii"}]}))
+    here, nowhere = origins_of(read_datalist(tmp_path / "list.json", "t1n", "t2w"))
+    assert here == Origin("Here", "CC0", "Us 2026", ("p1-t1",), ("none",))
+    assert nowhere == Origin("not stated", "not stated", "", ("p2-t1",))

@@ -196,6 +196,23 @@ def test_a_name_that_is_a_path_is_refused(own_models, a_recipe, a_datalist, name
         main([str(a_recipe), str(a_datalist), "--name", name])
 
 
+def test_a_name_that_is_shipped_is_refused_for_the_shipped_model_would_be_found(own_models, a_recipe, a_datalist):
+    with pytest.raises(UnsuitableOutput, match="'t1_to_t2' is shipped"):
+        main([str(a_recipe), str(a_datalist), "--name", "t1_to_t2"])
+
+
+def test_a_recipe_for_a_trained_model_is_not_begun_from_nothing(a_datalist, tmp_path):
+    with pytest.raises(UnsuitableTrainingData, match="'finetune' goes on from a model"):
+        main(["finetune", str(a_datalist), "-o", str(tmp_path / "model")])
+
+
+@pytest.mark.parametrize("minutes", ["0", "-1", "nan"])
+def test_a_training_of_no_time_is_refused(a_recipe, a_datalist, tmp_path, capsys, minutes):
+    with pytest.raises(SystemExit):
+        main([str(a_recipe), str(a_datalist), "-o", str(tmp_path / "model"), "--minutes", minutes])
+    assert "more than 0 are needed" in capsys.readouterr().err
+
+
 # ---- fine-tuned
 
 

@@ -60,7 +60,8 @@ class JudgedModels:
         """Whether the patient stands in the training list of the model that judges the subject."""
         training = _block(self.model_of(subject)).get("training", {})
         listed = training.get("subjects", []) if isinstance(training, dict) else []
-        return any(isinstance(name, str) and patient_of(name.split(" ")[0]) == subject.patient for name in listed)
+        names = {name.removesuffix(" stripped") for name in listed if isinstance(name, str)}
+        return subject.id in names or subject.patient in map(patient_of, names)
 
     def hashes(self) -> dict[str, str]:
         """Name or folder of each model used so far -> SHA-256 of its weights."""

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from ..card_page import NOT_STATED
 from ..preprocessing import Preprocessing
 from ..subjects import SEQUENCES
 from ..translation import DISCLAIMER, UNIT
@@ -35,8 +36,8 @@ def metadata_of(recipe: Recipe, facts: Mapping[str, Any]) -> dict[str, Any]:
         "name": f"{source} to {target}",
         "task": f"Translate a {source}-weighted MRI of the head into a synthetic {target}",
         "description": f"A fully convolutional network that makes a synthetic {target} and its expected error from a {source}.",
-        "authors": "T1T2Translation contributors",
-        "copyright": "Copyright (c) T1T2Translation contributors",
+        "authors": recipe.authors,
+        "copyright": f"Copyright (c) {recipe.authors}" if recipe.authors != NOT_STATED else NOT_STATED,
         "data_type": "nibabel",
         "intended_use": DISCLAIMER,
         "network_data_format": {

@@ -13,11 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..checks import check_reference
 from ..errors import T1T2Error, UnsuitableTrainingData
 from ..head import find_head
 from ..io import read_volume
 from ..preprocessing import Planes, Preprocessing
-from ..subjects import Case, Subject, load_case
+from ..subjects import SEQUENCES, Case, Subject, load_case
 from ..volume import Volume
 from .augmentation import deform, vary_contrast
 from .lesions import bright_lesions, donor, paint_lesion, paint_oedema, transplant
@@ -60,7 +61,24 @@ class Pair:
 def read_label_maps(path: Path, preprocessing: Preprocessing) -> list[LabelPlanes]:
     """The label maps that a data list names under "labels", for painting; none is fine."""
     entries = json.loads(path.read_text(encoding="utf-8")).get("labels", [])
-    return [label_planes(read_volume(path.parent / entry["path"], allow_labels=True), preprocessing) for entry in entries]
+    if not isinstance(entries, list):
+        raise _no_label_maps(path)
+    return [
+        label_planes(read_volume(path.parent / _label_map(entry, path), allow_labels=True), preprocessing) for entry in entries
+    ]
+
+
+def _label_map(entry: object, datalist: Path) -> str:
+    file = entry.get("path") or entry.get("image") if isinstance(entry, dict) else entry
+    if not isinstance(file, str):
+        raise _no_label_maps(datalist)
+    return file
+
+
+def _no_label_maps(datalist: Path) -> UnsuitableTrainingData:
+    return UnsuitableTrainingData(
+        f"\"labels\" of '{datalist.name}' is no list of label maps.", 'Give files, or entries such as {"path": "head.nii.gz"}.'
+    )
 
 
 def load_pairs(subjects: Sequence[Subject], recipe: Recipe, preprocessing: Preprocessing) -> list[Pair]:
@@ -109,6 +127,9 @@ def _with_median(pair: Pair, median: float) -> Pair:
 
 def _pairs_of(subject: Subject, recipe: Recipe, preprocessing: Preprocessing) -> list[Pair]:
     case = load_case(subject, recipe.source, recipe.target)
+    real = case.volume.with_array(case.truth, name=f"{recipe.target} of {subject.id}")
+    for doubt in check_reference(real, case.volume, SEQUENCES.get(recipe.target, recipe.target)):
+        log.warning("%s It is learnt from all the same; are the two images swapped?", doubt)
     weight = np.where(case.brain, 1.0, recipe.background_weight) * case.seen
     lesion = _lesion(case)
     if lesion is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -94,22 +95,20 @@ class Journal:
         row = dict(zip(_CLOCK, self._clock, strict=True)) | means
         self._since_row = []
         self._row_due = row["seconds"] + _ROW_SECONDS
-        is_new_table = not self._rows or list(self._rows[-1]) != list(row)
         self._rows.append(row)
         with self._in_nobodys_way():
-            self._write_table(self._rows if is_new_table else [row], "w" if is_new_table else "a")
+            self._write_table()
             self._tell_tensorboard(row)
 
-    def _write_table(self, rows: Sequence[Mapping[str, float]], mode: str) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
+    def _write_table(self) -> None:
+        """All of it anew: a row that is added to a full disk would be there in part, and the next one begin inside it."""
         columns = list(dict.fromkeys(name for row in self._rows for name in row))
-        with (self.folder / CURVE).open(mode, newline="", encoding="utf-8") as file:
-            table = csv.DictWriter(file, columns, restval="", lineterminator="\n")
-            if mode == "w":
-                table.writeheader()
-            table.writerows(
-                {name: f"{value:.6g}" if name not in _CLOCK else value for name, value in row.items()} for row in rows
-            )
+        text = io.StringIO()
+        table = csv.DictWriter(text, columns, restval="", lineterminator="\n")
+        table.writeheader()
+        for row in self._rows:
+            table.writerow({name: f"{value:.6g}" if name not in _CLOCK else value for name, value in row.items()})
+        _write_whole(self.folder / CURVE, text.getvalue().encode())
 
     def _tell_tensorboard(self, row: Mapping[str, float]) -> None:
         if self._writer is None:
@@ -128,7 +127,7 @@ class Journal:
             if self._rows:
                 self._rows = kept
                 self._row_due = kept[-1]["seconds"] + _ROW_SECONDS if kept else 0.0
-                self._write_table(kept, "w")
+                self._write_table()
             for page in pages:
                 if _step_of(page) >= step:
                     page.unlink()
@@ -143,12 +142,21 @@ class Journal:
 
 
 def read_curve(path: Path) -> list[dict[str, float]]:
-    """The rows of a journal's table; none where there is no table, without a last row that was cut off."""
+    """The rows of a journal's table that are whole; none where there is no table."""
     if not path.exists():
         return []
-    whole_lines = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
-    rows = [{name: float(value) for name, value in row.items() if value} for row in csv.DictReader(whole_lines)]
-    return [row | {"step": int(row["step"])} for row in rows]
+    ended_lines = path.read_text(encoding="utf-8", errors="replace").rpartition("\n")[0].splitlines()
+    rows = (_numbers(row) for row in csv.DictReader(ended_lines))
+    return [row for row in rows if row is not None]
+
+
+def _numbers(row: Mapping[str, Any]) -> dict[str, float] | None:
+    """What a row of the table says; None where values are missing, are too many (csv's None and list) or are no numbers."""
+    try:
+        numbers = {name: float(value) for name, value in row.items() if value != ""}
+        return numbers | {"step": int(numbers["step"]), "seconds": numbers["seconds"]}
+    except (KeyError, OverflowError, TypeError, ValueError):
+        return None
 
 
 def _event_writer(folder: Path, step: int) -> Any:

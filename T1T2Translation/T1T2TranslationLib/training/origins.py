@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Collection
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 
 from ..card_page import NOT_STATED
+from ..subjects import Subject
 
 
 @dataclass(frozen=True)
@@ -21,28 +21,16 @@ class Origin:
     pathologies: tuple[str, ...] = ()
 
 
-def origins_of(datalist: Path, subjects: Collection[str]) -> list[Origin]:
-    """The origins of these subjects (by id); those of whom a list says nothing, or a folder is read, share one.
-
-    datalist: a JSON object of lists whose entries may have "source", "licence" and "cite".
-    """
-    entries = {}
-    if datalist.is_file():
-        lists = [listed for listed in json.loads(datalist.read_text(encoding="utf-8")).values() if isinstance(listed, list)]
-        entries = {str(entry.get("id")): entry for listed in lists for entry in listed if isinstance(entry, dict)}
-    groups: dict[tuple[str, ...], list[str]] = {}
+def origins_of(subjects: Iterable[Subject]) -> list[Origin]:
+    """The origins of these subjects; those of whom their list says nothing, or a folder is read, share one."""
+    groups: dict[tuple[str, ...], list[Subject]] = defaultdict(list)
     for subject in subjects:
-        entry = entries.get(subject, {})
-        stated = tuple(
-            str(entry.get(key, absent)) for key, absent in (("source", NOT_STATED), ("licence", NOT_STATED), ("cite", ""))
-        )
-        groups.setdefault(stated, []).append(subject)
+        groups[subject.source or NOT_STATED, subject.licence or NOT_STATED, subject.cite].append(subject)
     return [
-        Origin(source, licence, cite, tuple(members), _pathologies(members, entries))
+        Origin(source, licence, cite, tuple(member.id for member in members), _pathologies(members))
         for (source, licence, cite), members in groups.items()
     ]
 
 
-def _pathologies(members: list[str], entries: dict[str, dict[str, object]]) -> tuple[str, ...]:
-    named = [str(entries[member]["pathology"]) for member in members if entries.get(member, {}).get("pathology")]
-    return tuple(dict.fromkeys(named))
+def _pathologies(members: Iterable[Subject]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(member.pathology for member in members if member.pathology))

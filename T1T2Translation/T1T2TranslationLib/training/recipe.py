@@ -14,11 +14,38 @@ from ..network import NetworkConfig
 from ..subjects import SEQUENCES
 
 _SHIPPED = Path(__file__).parent / "recipes"
+_SMALLEST_PATCH = 32  # voxels; the networks halve it four or five times
+
+
+def _check(part: Any, positive: tuple[str, ...] = (), shares: tuple[str, ...] = ()) -> None:
+    """Raise ValueError for a value of another type than its default, below zero, or out of the range of its kind.
+
+    positive: names of numbers that cannot be zero. shares: of those that are at most one.
+    """
+    for entry in dataclasses.fields(part):
+        value = getattr(part, entry.name)
+        wanted = type(entry.default)
+        if wanted in (int, float):
+            _check_number(entry.name, value, wanted, entry.name in positive, 1.0 if entry.name in shares else math.inf)
+        elif wanted in (str, bool) and not isinstance(value, wanted):
+            raise ValueError(f"{entry.name} is {value!r}; {'true or false' if wanted is bool else 'a text'} is needed")
+
+
+def _check_number(name: str, value: object, wanted: type, is_positive: bool, highest: float) -> None:
+    numbers = (int, float) if wanted is float else (int,)
+    if isinstance(value, bool) or not isinstance(value, numbers):
+        raise ValueError(f"{name} is {value!r}; {'a number' if wanted is float else 'a whole number'} is needed")
+    if not 0 <= value <= highest or (is_positive and value == 0) or math.isinf(value):
+        wanted_range = "from 0 to 1" if highest == 1 else "of at least 0"
+        raise ValueError(f"{name} is {value}; a number {wanted_range}{', but not 0,' if is_positive else ''} is needed")
 
 
 @dataclass(frozen=True)
 class LossWeights:
     """How the losses are combined in proportion; zero leaves one out."""
+
+    def __post_init__(self) -> None:
+        _check(self)
 
     mae: float = 1.0
     mse: float = 0.0
@@ -49,6 +76,9 @@ class Augmentation:
     faintest_transplant: float = 1.0  # how much of its input is seen at least, beside its target
     thick_slices: float = 0.4  # share of samples whose neighbouring planes tell less than their own
 
+    def __post_init__(self) -> None:
+        _check(self, shares=("flip", "painted_lesions", "painted_oedema", "transplants", "faintest_transplant", "thick_slices"))
+
 
 @dataclass(frozen=True)
 class Sweep:
@@ -74,6 +104,8 @@ class Recipe:
     source: str = "t1n"
     target: str = "t2w"
     licence: str = "not stated"  # of the weights, which the owner of the data has to choose
+    authors: str = "not stated"  # who trained it, as the model's card names them
+    continues: bool = False  # whether it is made for the weights of a trained model (--from), and for none else
     network: NetworkConfig = field(default_factory=NetworkConfig)
     losses: LossWeights = field(default_factory=LossWeights)
     augmentation: Augmentation = field(default_factory=Augmentation)
@@ -101,6 +133,18 @@ class Recipe:
     validation_subjects: int = 3  # of those held out; a sweep takes them all
     picture_minutes: float = 5.0  # between pictures of the training's progress; 0 for none
     sweep: Sweep = field(default_factory=Sweep)
+
+    def __post_init__(self) -> None:
+        _check(
+            self,
+            positive=("minutes", "batch_size", "learning_rate", "painting_ends", "images_per_epoch", "median_factor"),
+            shares=("companion_share", "average_decay", "start_share", "painted_share", "painting_ends"),
+        )
+        if self.patch < _SMALLEST_PATCH:
+            raise ValueError(f"patch is {self.patch}; at least {_SMALLEST_PATCH} voxels are needed")
+        for sequence in (self.source, self.target, self.companion or self.source):
+            if sequence not in SEQUENCES:
+                raise ValueError(f"it names the sequence '{sequence}'; one of {', '.join(SEQUENCES)} is needed")
 
     @property
     def planned_steps(self) -> int:
@@ -132,11 +176,6 @@ def read_recipe(path: Path) -> Recipe:
         recipe = _build(Recipe, table)
     except (OSError, tomllib.TOMLDecodeError, TypeError, ValueError) as error:
         raise UnsuitableTrainingData(f"The recipe '{path.name}' cannot be used: {error}.", "See docs/method.md.") from error
-    for sequence in (recipe.source, recipe.target):
-        if sequence not in SEQUENCES:
-            raise UnsuitableTrainingData(
-                f"The recipe '{path.name}' names the sequence '{sequence}'; one of {', '.join(SEQUENCES)} is needed."
-            )
     return recipe
 
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..catalog import user_models_folder
+from ..catalog import bundled_models_folder, user_models_folder
 from ..errors import UnsuitableOutput, UnsuitableTrainingData
 from ..model import Model, load_model
 from ..preprocessing import Preprocessing
@@ -57,11 +57,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--from", dest="base", metavar="MODEL", help="start from the weights of a model, by name or folder")
     parser.add_argument("--fold", type=int, help="leave the subjects of this fold out, and watch the error of some of them")
     parser.add_argument("--folds", type=int, metavar="K", help="deal the patients into K folds, where the data has none")
-    parser.add_argument("--minutes", type=float, help="wall clock instead of the recipe's minutes, steps or epochs")
+    parser.add_argument("--minutes", type=_minutes, help="wall clock instead of the recipe's minutes, steps or epochs")
     parser.add_argument("--sweep", action="store_true", help="one model for each of the recipe's learning rates; needs --fold")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:N or mps (default: auto)")
     parser.add_argument("--resume", action="store_true", help="go on from the last checkpoint")
     return parser
+
+
+def _minutes(text: str) -> float:
+    minutes = float(text)
+    if not minutes > 0:
+        raise argparse.ArgumentTypeError(f"{text} minutes; more than 0 are needed")
+    return minutes
 
 
 def _own_folder(name: str) -> Path:
@@ -71,12 +78,16 @@ def _own_folder(name: str) -> Path:
         raise UnsuitableOutput("You have no home folder for your own models.", "Name one in T1T2_MODELS, or give -o FOLDER.")
     if not name.strip() or Path(name).name != name or name == "..":
         raise UnsuitableOutput(f"'{name}' is no name for a model.", "Give a word such as my_t1_to_t2, or -o FOLDER.")
+    if (bundled_models_folder() / name).exists():
+        raise UnsuitableOutput(f"A model named '{name}' is shipped, and would be found first.", f"Give a name such as my_{name}.")
     return models / name
 
 
 def _recipe(options: argparse.Namespace, base: Model | None) -> Recipe:
     """The recipe as the command line changes it; a model to start from brings its own network."""
     recipe = read_recipe(options.recipe)
+    if recipe.continues and base is None:
+        raise UnsuitableTrainingData(f"The recipe '{recipe.name}' goes on from a model.", "Name one, such as --from t1_to_t2.")
     if options.sweep and not recipe.sweep.learning_rates:
         raise UnsuitableTrainingData(f"The recipe '{options.recipe.name}' has no sweep.", "Name its learning_rates in [sweep].")
     if options.sweep and options.fold is None:
@@ -103,6 +114,7 @@ def _materials(options: argparse.Namespace, recipe: Recipe, base: Model | None, 
     datalist = options.data / DATALIST if options.data.is_dir() else options.data
     kept, held_out = _split(subjects, options.fold)
     pairs = load_pairs(kept, recipe, preprocessing)
+    learnt_from = {pair.id.removesuffix(" stripped") for pair in pairs}
     validation = None
     if held_out and team.is_first:
         count = len(held_out) if options.sweep else recipe.validation_subjects
@@ -115,7 +127,7 @@ def _materials(options: argparse.Namespace, recipe: Recipe, base: Model | None, 
         label_maps=read_label_maps(datalist, preprocessing) if recipe.painted_share and datalist.exists() else (),
         base=base,
         validation=validation,
-        origins=origins_of(datalist, list(dict.fromkeys(pair.id.removesuffix(" stripped") for pair in pairs))),
+        origins=origins_of(subject for subject in kept if subject.id in learnt_from),
     )
 
 
