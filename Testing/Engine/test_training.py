@@ -260,7 +260,7 @@ def test_the_shipped_recipes_can_be_read_by_their_names(name):
         ("batch_size = true", "batch_size is True; a whole number is needed"),
         ("match_medians = 1", "match_medians is 1; true or false is needed"),
         ("name = 5", "name is 5; a text is needed"),
-        ("patch = 8", "patch is 8; at least 32 voxels"),
+        ("patch = 8", "patch is 8; at least 16 voxels"),
         ("painted_share = 1.1", "painted_share is 1.1; a number from 0 to 1 is needed"),
         ("[augmentation]\nflip = 7", "flip is 7; a number from 0 to 1 is needed"),
         ("[augmentation]\nnoise = nan", "noise is nan"),

@@ -159,6 +159,41 @@ def test_two_processes_average_their_gradients_and_end_with_equal_weights(a_data
     assert torch.equal(first["weights"], second["weights"])
 
 
+ONE_BAD_SAMPLE = """
+import sys
+from pathlib import Path
+from T1T2TranslationLib.errors import UnsuitableTrainingData
+from T1T2TranslationLib.preprocessing import Preprocessing
+from T1T2TranslationLib.subjects import read_datalist
+from T1T2TranslationLib.training.dataset import Sampler, load_pairs
+from T1T2TranslationLib.training.run import Run
+from T1T2TranslationLib.training.team import joined_team
+from training_givens import SMALL
+
+pairs = load_pairs(read_datalist(Path(sys.argv[1]), "t1n", "t2w"), SMALL, Preprocessing())
+folder = Path(sys.argv[2])
+with joined_team() as team:
+    run = Run(SMALL, Sampler(pairs, SMALL, 0), folder / "checkpoint.pt", device="cpu", team=team)
+    batch = run.batches.draw(0, 0.0)
+    if team.rank == 1:
+        batch.planes[2] = float("nan")
+        batch = batch._replace(names=(*batch.names[:2], "the bad one", batch.names[3]))
+    run.batches.draw = lambda step, painted_share: batch
+    try:
+        run.step()
+    except UnsuitableTrainingData as error:
+        (folder / f"rank{team.rank}.txt").write_text(error.message)
+"""
+
+
+def test_only_the_sample_that_is_no_number_is_named_by_whichever_process(a_datalist, tmp_path):
+    (tmp_path / "bad.py").write_text(ONE_BAD_SAMPLE)
+    done = run(*TWO_PROCESSES, tmp_path / "bad.py", a_datalist, tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = {(tmp_path / f"rank{rank}.txt").read_text() for rank in (0, 1)}
+    assert said == {"The loss is not a number at step 0, with the bad one."}
+
+
 @pytest.mark.slow
 def test_torchrun_trains_one_model_that_says_so_and_goes_on_from_its_checkpoint(a_datalist, tmp_path):
     recipe, folder = a_recipe(tmp_path, 12), tmp_path / "model"

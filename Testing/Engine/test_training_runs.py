@@ -13,9 +13,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from T1T2TranslationLib.catalog import ModelCard
 from T1T2TranslationLib.device import Device
 from T1T2TranslationLib.errors import DeviceFailure, UnsuitableOutput, UnsuitableTrainingData
-from T1T2TranslationLib.network import NetworkConfig
+from T1T2TranslationLib.model import Model
+from T1T2TranslationLib.network import NetworkConfig, TranslationNetwork
 from T1T2TranslationLib.preprocessing import Preprocessing
 from T1T2TranslationLib.subjects import read_datalist
 from T1T2TranslationLib.training import losses
@@ -131,6 +133,35 @@ def test_a_recipe_that_has_changed_since_the_checkpoint_is_said(a_run, caplog):
     with caplog.at_level(logging.WARNING):
         a_run(learning_rate=1e-4).resume()
     assert caplog.messages == ["The recipe has changed since the checkpoint: learning_rate was 0.005, is 0.0001."]
+
+
+def test_a_checkpoint_of_other_subjects_is_refused_by_their_names(a_run, pairs, tmp_path):
+    a_run().save()
+    fewer = Run(SMALL, Sampler(pairs[:1], SMALL, 0), tmp_path / "checkpoint.pt", device="cpu")
+    said = r"learnt from other subjects \(then and not now: two, two stripped; now and not then: none\).*--fold"
+    with pytest.raises(UnsuitableOutput, match=said):
+        fewer.resume()
+    fewer.save()
+    with pytest.raises(UnsuitableOutput, match=r"\(then and not now: none; now and not then: two, two stripped\)"):
+        a_run().resume()
+
+
+def test_a_checkpoint_that_began_with_another_model_is_refused_by_its_name(a_run, pairs, tmp_path):
+    def begun_with(sha256: str) -> Run:
+        card = ModelCard("base", tmp_path, sha256=sha256)
+        base = Model(card, TranslationNetwork(**SMALL.network.as_arguments()), Preprocessing())
+        return Run(SMALL, Sampler(pairs, SMALL, 0), tmp_path / "checkpoint.pt", start=base, device="cpu")
+
+    begun_with("12" * 32).save()
+    begun_with("12" * 32).resume()
+    said = r"began with the model 'base' \(weights 121212121212\), this one with random weights.*--from"
+    with pytest.raises(UnsuitableOutput, match=said):
+        a_run().resume()
+    with pytest.raises(UnsuitableOutput, match=r"this one with the model 'base' \(weights 343434343434\)"):
+        begun_with("34" * 32).resume()
+    a_run().save()
+    with pytest.raises(UnsuitableOutput, match="began with random weights, this one with the model 'base'"):
+        begun_with("12" * 32).resume()
 
 
 # ---- its course

@@ -28,7 +28,7 @@ _DIGITS = 6
 
 
 def write_into(folder: Path, evaluation: Evaluation, models: JudgedModels) -> None:
-    """Write scores and, from eight subjects on, the calibration into a bundle's metadata, and its card's page anew.
+    """Write scores and, from eight patients on, the calibration into a bundle's metadata, and its card's page anew.
 
     The weights and their hash stay. Raises UnsuitableTrainingData where a judged model knows a judged patient or nobody was
     judged, UnsuitableModel, UnsuitableOutput.

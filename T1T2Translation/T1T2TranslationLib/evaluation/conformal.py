@@ -101,7 +101,7 @@ def sample_of(real: np.ndarray, predicted: np.ndarray, most: int = 20_000) -> Er
 
 
 def calibrate(patients: Sequence[Patient], form: Form = CHOSEN) -> Calibration:
-    """The calibration that these patients give; its factor is infinite with fewer than eight of them."""
+    """The calibration that these patients give; its factor is infinite for fewer than eight people."""
     if len({patient.person for patient in patients}) < FEWEST_PATIENTS:
         return Calibration(1.0, math.inf)
     error_factor = mean_error_factor([patient.brain for patient in patients])

@@ -92,7 +92,7 @@ def _parser() -> argparse.ArgumentParser:
         "--into",
         "--calibrate",
         metavar="MODEL",
-        help="write the scores and, from eight subjects on, the error factor and 90 %% interval found here into this model's "
+        help="write the scores and, from eight patients on, the error factor and 90 %% interval found here into this model's "
         "metadata and card",
     )
     return parser

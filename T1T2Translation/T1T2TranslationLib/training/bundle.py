@@ -79,8 +79,7 @@ def train_bundle(recipe: Recipe, materials: Materials, folder: Path, manner: Man
     """
     _refuse_to_paint_from_nothing(recipe, materials)
     sampler = Sampler(materials.pairs, recipe, recipe.seed, materials.label_maps)
-    start = materials.base.network if materials.base else None
-    run = Run(recipe, sampler, folder / CHECKPOINT, start=start, device=manner.device, team=manner.team)
+    run = Run(recipe, sampler, folder / CHECKPOINT, start=materials.base, device=manner.device, team=manner.team)
     if manner.resume:
         run.resume()
         if not run.steps:
@@ -91,8 +90,8 @@ def train_bundle(recipe: Recipe, materials: Materials, folder: Path, manner: Man
         return
     watch = Watch(_journal(folder, materials, recipe), materials.validation)
     run.finish(watch)
-    if start is not None:
-        run.mix_in(start)
+    if materials.base:
+        run.mix_in(materials.base.network)
     watch.end(run)
     _write(folder, run, materials)
     log.info("%s", _end(run))

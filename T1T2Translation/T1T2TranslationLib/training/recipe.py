@@ -14,7 +14,7 @@ from ..network import NetworkConfig
 from ..subjects import SEQUENCES
 
 _SHIPPED = Path(__file__).parent / "recipes"
-_SMALLEST_PATCH = 32  # voxels; the networks halve it four or five times
+_SMALLEST_PATCH = 16  # voxels; the networks halve it four times and more
 
 
 def _check(part: Any, positive: tuple[str, ...] = (), shares: tuple[str, ...] = ()) -> None:

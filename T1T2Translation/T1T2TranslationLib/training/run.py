@@ -7,7 +7,7 @@ import dataclasses
 import logging
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from ..device import Device
-from ..errors import UnsuitableTrainingData
-from ..model import UNREADABLE
+from ..errors import UnsuitableOutput, UnsuitableTrainingData
+from ..model import UNREADABLE, Model
 from ..network import TranslationNetwork
 from .batches import Batch, Batches
 from .checkpoint import read_checkpoint, unfit, write_checkpoint
@@ -38,7 +38,8 @@ _DRAWING_THREADS = 4
 class Run:
     """One training. `average` is what is kept; `seconds` is the time in steps, `aside_seconds` that of all else.
 
-    start: the weights to begin with, a copy is taken; without them they are drawn from the recipe's seed.
+    start: the model whose weights it begins with, a copy is taken; without one they are drawn from the recipe's seed.
+    roots: the subjects it learns from and the weights it begins with; they stay the same from its first step to its last.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Run:
         sampler: Sampler,
         checkpoint: Path,
         *,
-        start: TranslationNetwork | None = None,
+        start: Model | None = None,
         device: str = "auto",
         team: Team = ALONE,
     ):
@@ -55,7 +56,11 @@ class Run:
         self.recipe = recipe
         self.checkpoint = checkpoint
         self.team = team
-        self.network = copy.deepcopy(start).train() if start is not None else TranslationNetwork(**recipe.network.as_arguments())
+        self.roots = {
+            "subjects": sorted({pair.id for pair in sampler.pairs}),
+            "start": f"the model '{start.card.name}' (weights {start.card.sha256[:12]})" if start else "random weights",
+        }
+        self.network = copy.deepcopy(start.network).train() if start else TranslationNetwork(**recipe.network.as_arguments())
         self.device: Device = choose_hardware(team.device_name(device), self.network)
         threads = 0 if self.device.torch_device.type == "cpu" else _DRAWING_THREADS  # a CPU has its hands full
         self.batches = Batches(sampler, recipe.seed, team.rank, threads)
@@ -126,13 +131,16 @@ class Run:
         return terms
 
     def _nonsense(self, batch: Batch, output: Tensor) -> UnsuitableTrainingData:
-        """The error that ends a run before a step spoils its weights; it names the samples it comes from."""
+        """The error that ends a run before a step spoils its weights; it names the samples it comes from.
+
+        Gradients are shared, so that all of the team meet it at once: the samples may be another process's.
+        """
         images = torch.cat([batch.planes, batch.target, output], dim=1)
         is_bad = (~torch.isfinite(images).flatten(1).all(dim=1)).tolist()
-        names = [name for name, bad in zip(batch.names, is_bad, strict=True) if bad] or list(batch.names)
-        more = f" and {len(names) - _NAMES_SAID} more" if len(names) > _NAMES_SAID else ""
+        bad_names = [name for name, bad in zip(batch.names, is_bad, strict=True) if bad]
+        names = self.team.gathered(bad_names) or self.team.gathered(batch.names)
         return UnsuitableTrainingData(
-            f"The loss is not a number at step {self.steps}, with {', '.join(names[:_NAMES_SAID])}{more}.",
+            f"The loss is not a number at step {self.steps}, with {_some(names)}.",
             "Look at these images, or lower the learning rate; with --resume the run goes on from its last checkpoint.",
         )
 
@@ -157,6 +165,7 @@ class Run:
             "average": self.average.state_dict(),
             "optimiser": self.optimiser.state_dict(),
             "recipe": _plain(self.recipe),
+            "roots": self.roots,
             "steps": self.steps,
             "seconds": self.seconds,
             "aside_seconds": self.aside_seconds,
@@ -164,12 +173,16 @@ class Run:
         write_checkpoint(self.checkpoint, state)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one. Raises UnsuitableTrainingData if it does not fit."""
+        """Go on from the checkpoint, if there is one.
+
+        Raises UnsuitableTrainingData if it does not fit, UnsuitableOutput if it has other roots.
+        """
         is_there = self.team.is_first and self.checkpoint.exists()
         state: dict[str, Any] | None = self.team.firsts(read_checkpoint(self.checkpoint) if is_there else None)
         if state is None:
             return
         try:
+            self._refuse_other_roots(state.get("roots", self.roots))
             self.network.load_state_dict(state["network"])
             self.average.load_state_dict(state["average"])
             self.optimiser.load_state_dict(state["optimiser"])
@@ -179,6 +192,26 @@ class Run:
             raise unfit(self.checkpoint) from error
         for name, (before, now) in _changes(state.get("recipe", {}), _plain(self.recipe)).items():
             log.warning("The recipe has changed since the checkpoint: %s was %s, is %s.", name, before, now)
+
+    def _refuse_other_roots(self, then: Mapping[str, Any]) -> None:
+        """Raise UnsuitableOutput where the card would call patients held out that the checkpoint knows, or hide its start.
+
+        No UnsuitableTrainingData, which costs a sweep one of its models: this ends it.
+        """
+        what, now = f"The training in '{self.checkpoint.parent}'", self.roots
+        remedy = "Go on with the data, --fold and --from that it began with, or give another folder."
+        if then["start"] != now["start"]:
+            raise UnsuitableOutput(f"{what} began with {then['start']}, this one with {now['start']}.", remedy)
+        lost, new = (sorted(set(a["subjects"]) - set(b["subjects"])) for a, b in ((then, now), (now, then)))
+        if lost or new:
+            found = f"then and not now: {_some(lost)}; now and not then: {_some(new)}"
+            raise UnsuitableOutput(f"{what} learnt from other subjects ({found}).", remedy)
+
+
+def _some(names: Sequence[str]) -> str:
+    """The first few, and how many more there are."""
+    more = f" and {len(names) - _NAMES_SAID} more" if len(names) > _NAMES_SAID else ""
+    return f"{', '.join(names[:_NAMES_SAID])}{more}" or "none"
 
 
 def _plain(recipe: Recipe) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Each draws samples of its own; gradients are averaged (`DistributedDataParallel`
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +61,14 @@ class Team:
         flag = torch.tensor(float(is_so))
         distributed.all_reduce(flag, distributed.ReduceOp.MAX)
         return bool(flag)
+
+    def gathered(self, items: Sequence[str]) -> list[str]:
+        """Every process's items, in the order of the ranks; all processes get them."""
+        if self.size == 1:
+            return list(items)
+        boxes: list[Any] = [None] * self.size
+        distributed.all_gather_object(boxes, list(items))
+        return [item for box in boxes for item in box]
 
 
 ALONE = Team()
