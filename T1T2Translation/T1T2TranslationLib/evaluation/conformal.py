@@ -45,13 +45,13 @@ class Form:
         return error_factor * errors.predicted * self.follows_prediction + np.float32(self.added)
 
 
-CHOSEN = Form("predicted error + 0.2", added=0.2, largest_risk=0.3)
+CHOSEN = Form("predicted error + 0.3", added=0.3, largest_risk=0.4)
 FORMS = (
     CHOSEN,
-    Form("predicted error + 0.1", added=0.1, largest_risk=0.3),
-    Form("predicted error alone", added=0.0, largest_risk=0.3),
-    Form("the same width everywhere", added=0.1, largest_risk=0.3, follows_prediction=False),
-    Form("predicted error + 0.2, any risk counts in full", added=0.2, largest_risk=1.0),
+    Form("predicted error + 0.1", added=0.1, largest_risk=0.4),
+    Form("predicted error alone", added=0.0, largest_risk=0.4),
+    Form("the same width everywhere", added=0.1, largest_risk=0.4, follows_prediction=False),
+    Form("predicted error + 0.3, any risk counts in full", added=0.3, largest_risk=1.0),
     Form("predicted error alone, any risk counts in full", added=0.0, largest_risk=1.0),
 )
 
